@@ -1,0 +1,243 @@
+//! The graph while it grows.
+
+use crate::{
+	error::{ImportError, Reason},
+	layout::{compose, identity, inverse, Perm},
+};
+use assay_semantics::{
+	evaluate_node,
+	ir::MAX_OPERANDS,
+	model::MAX_NODES,
+	ops::{out_type, Binary, Reshape, Transpose},
+	Model, Names, Node, Op, Tensor, TensorType, ValueId,
+};
+use std::collections::HashMap;
+
+/// An ONNX tensor: a value of the IR, and the permutation between them (see [`crate::layout`]).
+#[derive(Clone, Debug)]
+pub(crate) struct Value {
+	/// The value.
+	pub(crate) id: ValueId,
+	/// Dimension `i` of the ONNX tensor is dimension `perm[i]` of the value.
+	pub(crate) perm: Perm,
+}
+
+/// Bytes that constant folding may add beyond what the file brought, so that a small file cannot make a large model.
+const FOLD_ALLOWANCE: u64 = 1 << 26;
+
+/// Nodes and weights so far. Sources first; nodes that nothing needs are dropped at the end.
+pub(crate) struct Builder {
+	nodes: Vec<Node>,
+	weights: Vec<Tensor>,
+	transposed: HashMap<(ValueId, Perm), ValueId>,
+	fold_budget: u64,
+}
+
+impl Builder {
+	/// An empty graph for a file of this size.
+	pub(crate) fn new(file: usize) -> Self {
+		Self {
+			nodes: Vec::new(),
+			weights: Vec::new(),
+			transposed: HashMap::new(),
+			fold_budget: (file as u64).saturating_mul(3).saturating_add(FOLD_ALLOWANCE),
+		}
+	}
+
+	fn add(&mut self, node: Node) -> Result<ValueId, Reason> {
+		if self.nodes.len() >= MAX_NODES / 2 {
+			return Err("the model has too many nodes".into());
+		}
+		self.nodes.push(node);
+		Ok((self.nodes.len() - 1) as ValueId)
+	}
+
+	/// The next input.
+	pub(crate) fn input(&mut self, ty: TensorType) -> Result<ValueId, Reason> {
+		let number = self.nodes.len() as u32;
+		self.add(Node { op: Op::Input(number), inputs: vec![], ty })
+	}
+
+	/// A weight.
+	pub(crate) fn weight(&mut self, tensor: Tensor) -> Result<ValueId, Reason> {
+		let number = self.weights.len() as u32;
+		let ty = tensor.ty.clone();
+		self.weights.push(tensor);
+		self.add(Node { op: Op::Weight(number), inputs: vec![], ty })
+	}
+
+	/// A scalar f32 weight.
+	pub(crate) fn scalar(&mut self, value: f32) -> Result<ValueId, Reason> {
+		if !value.is_finite() {
+			return Err(format!("the constant {value} is not finite").into());
+		}
+		self.weight(Tensor::from_f32([], &[value])?)
+	}
+
+	/// The type of a value.
+	pub(crate) fn ty(&self, id: ValueId) -> &TensorType {
+		&self.nodes[id as usize].ty
+	}
+
+	/// The node of a value.
+	pub(crate) fn node(&self, id: ValueId) -> &Node {
+		&self.nodes[id as usize]
+	}
+
+	/// The tensor of a value that is a weight.
+	pub(crate) fn constant(&self, id: ValueId) -> Option<&Tensor> {
+		match self.nodes[id as usize].op {
+			Op::Weight(i) => self.weights.get(i as usize),
+			_ => None,
+		}
+	}
+
+	/// The value of `op` over these operands: a new node, or a weight when all operands are weights. Folding calls
+	/// `assay-semantics`, so that a folded weight has the bits that the node would have had.
+	pub(crate) fn push(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId, Reason> {
+		if inputs.len() > MAX_OPERANDS {
+			return Err(format!("more than {MAX_OPERANDS} operands").into());
+		}
+		let types: Vec<&TensorType> = inputs.iter().map(|i| self.ty(*i)).collect();
+		let ty = out_type(&op, &types)?;
+		// Contractions and reductions of constants are left alone: their work is not bounded by their size.
+		let cheap = !matches!(op, Op::MatMul(_) | Op::Conv(_) | Op::Reduce(_) | Op::Pool(_));
+		let constants: Option<Vec<&Tensor>> = inputs.iter().map(|i| self.constant(*i)).collect();
+		if let (true, Some(constants), Some(size)) = (cheap, constants, ty.byte_len()) {
+			if size <= self.fold_budget {
+				let folded = evaluate_node(&op, &constants)?;
+				if folded.to_f32().is_some_and(|v| v.iter().any(|x| !x.is_finite())) {
+					return Err("a constant expression is not finite; repair the model's constants".into());
+				}
+				self.fold_budget -= size;
+				return self.weight(folded);
+			}
+		}
+		self.add(Node { op, inputs: inputs.to_vec(), ty })
+	}
+
+	/// The value in the order in which the ONNX tensor is `want` of it.
+	pub(crate) fn fetch(&mut self, value: &Value, want: &[u8]) -> Result<ValueId, Reason> {
+		let perm = compose(&value.perm, &inverse(want));
+		if perm == identity(perm.len()) {
+			return Ok(value.id);
+		}
+		if let Some(id) = self.transposed.get(&(value.id, perm.clone())) {
+			return Ok(*id);
+		}
+		let from = &self.ty(value.id).dims;
+		let moved: Vec<u8> = perm.iter().copied().filter(|p| from[usize::from(*p)] != 1).collect();
+		let op = if moved.is_sorted() {
+			// Only dimensions of 1 move: the bytes stay as they are.
+			Op::Reshape(Reshape { dims: perm.iter().map(|p| from[usize::from(*p)]).collect() })
+		} else {
+			Op::Transpose(Transpose { perm: perm.clone() })
+		};
+		let id = self.push(op, &[value.id])?;
+		self.transposed.insert((value.id, perm), id);
+		Ok(id)
+	}
+
+	/// The value in the ONNX tensor's own order.
+	pub(crate) fn plain(&mut self, value: &Value) -> Result<ValueId, Reason> {
+		self.fetch(value, &identity(value.perm.len()))
+	}
+
+	/// A value in its own order.
+	pub(crate) fn value(&self, id: ValueId) -> Value {
+		Value { id, perm: identity(self.ty(id).dims.len()) }
+	}
+
+	/// The dimensions of the ONNX tensor.
+	pub(crate) fn dims(&self, value: &Value) -> Vec<u32> {
+		let dims = &self.ty(value.id).dims;
+		value.perm.iter().map(|p| dims[usize::from(*p)]).collect()
+	}
+
+	/// The same elements under other dimensions, in the ONNX tensor's own order.
+	pub(crate) fn reshape(&mut self, value: &Value, dims: Vec<u32>) -> Result<Value, Reason> {
+		let id = self.plain(value)?;
+		if self.ty(id).dims == dims {
+			return Ok(self.value(id));
+		}
+		let id = self.push(Op::Reshape(Reshape { dims }), &[id])?;
+		Ok(self.value(id))
+	}
+
+	/// A binary operator with broadcasting, in an order that one of the operands already has.
+	pub(crate) fn binary(&mut self, op: Binary, a: &Value, b: &Value) -> Result<Value, Reason> {
+		let rank = a.perm.len().max(b.perm.len());
+		let order = [a, b].into_iter().map(|v| &v.perm).filter(|p| p.len() == rank);
+		let plain = identity(rank);
+		let perm = order.clone().find(|p| **p != plain).unwrap_or(&plain).clone();
+		let mut ids = [a.id, b.id];
+		if perm != plain {
+			for (id, v) in ids.iter_mut().zip([a, b]) {
+				let dims = self.dims(v);
+				// A scalar broadcasts in any order.
+				if dims.is_empty() {
+					continue;
+				}
+				let mut full = vec![1; rank - dims.len()];
+				full.extend(dims);
+				let v = if full.len() == v.perm.len() { v.clone() } else { self.reshape(v, full)? };
+				*id = self.fetch(&v, &perm)?;
+			}
+		} else {
+			ids = [self.plain(a)?, self.plain(b)?];
+		}
+		Ok(Value { id: self.push(Op::Binary(op), &ids)?, perm })
+	}
+
+	/// The finished model: unused nodes and weights dropped, outputs moved to the end.
+	pub(crate) fn finish(mut self, outputs: &[ValueId], names: Names) -> Result<Model, ImportError> {
+		let mut outputs = outputs.to_vec();
+		let copy = |builder: &mut Self, id: ValueId| -> ValueId {
+			let ty = builder.ty(id).clone();
+			let op = Op::Reshape(Reshape { dims: ty.dims.clone() });
+			builder.nodes.push(Node { op, inputs: vec![id], ty });
+			(builder.nodes.len() - 1) as ValueId
+		};
+		// An output that is a source, appears twice or is read by another node gets a node of its own. Reading by nodes
+		// that are dropped later counts too: a needless copy at worst.
+		let mut read = vec![false; self.nodes.len()];
+		for node in &self.nodes {
+			node.inputs.iter().for_each(|v| read[*v as usize] = true);
+		}
+		for i in 0..outputs.len() {
+			let id = outputs[i];
+			let source = matches!(self.node(id).op, Op::Input(_) | Op::Weight(_));
+			if source || outputs[..i].contains(&id) || read[id as usize] {
+				outputs[i] = copy(&mut self, id);
+			}
+		}
+		// What the outputs need, from the end to the front; inputs stay whether or not they are needed.
+		let mut needed = vec![false; self.nodes.len()];
+		outputs.iter().for_each(|v| needed[*v as usize] = true);
+		for (at, node) in self.nodes.iter().enumerate().rev() {
+			if matches!(node.op, Op::Input(_)) {
+				needed[at] = true;
+			} else if needed[at] {
+				node.inputs.iter().for_each(|v| needed[*v as usize] = true);
+			}
+		}
+		let is_output = |id: &ValueId| outputs.contains(id);
+		let body = (0..self.nodes.len() as ValueId).filter(|id| needed[*id as usize] && !is_output(id));
+		let order: Vec<ValueId> = body.chain(outputs.iter().copied()).collect();
+		let mut number: HashMap<ValueId, ValueId> = HashMap::new();
+		let (mut nodes, mut weights) = (Vec::new(), Vec::new());
+		for id in order {
+			let mut node = self.nodes[id as usize].clone();
+			if let Op::Weight(i) = &mut node.op {
+				let empty = Tensor { ty: node.ty.clone(), bytes: Vec::new() };
+				// Each weight has one node, so its tensor can be moved out.
+				weights.push(std::mem::replace(&mut self.weights[*i as usize], empty));
+				*i = (weights.len() - 1) as u32;
+			}
+			node.inputs.iter_mut().for_each(|v| *v = number[v]);
+			number.insert(id, nodes.len() as ValueId);
+			nodes.push(node);
+		}
+		Ok(Model::new(nodes, weights, outputs.len() as u32, names)?)
+	}
+}

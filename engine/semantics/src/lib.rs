@@ -1,0 +1,47 @@
+//! Assay's canonical tensor semantics: the one right answer of every model, down to the last bit.
+//!
+//! Nothing here knows of a chain, of ONNX or of a fast kernel. The crate is compiled twice, natively and into the
+//! runtime, and both must agree on every bit; so it is `no_std`, uses no transcendental function of any library, and
+//! never panics on data that came from outside.
+//!
+//! | module | what it pins |
+//! |---|---|
+//! | [`tensor`] | element types, shapes, little-endian bytes |
+//! | [`float`] | binary32 arithmetic: fma, NaN, subnormals, exp, tanh, sigmoid, conversions |
+//! | [`ir`] | the graph: nodes, values, operators and their codec indices |
+//! | [`ops`] | one element of one operator: type function, fold, bits |
+//! | [`merkle`], [`commit`] | the trees, the domain-separated hash, roots, `ModelId`, statements |
+//! | [`model`] | a graph with its weights, checked node by node |
+//! | [`eval`] | the reference evaluation, built on the element functions and on nothing else |
+//!
+//! A semantics version never changes once a model has been registered under it: a different bit is a different version.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod commit;
+pub mod eval;
+pub mod float;
+pub mod ir;
+pub mod merkle;
+pub mod model;
+pub mod ops;
+pub mod tensor;
+
+pub use commit::{
+	hash, side_byte_len, side_root, statement, tensor_root, CommitError, ModelHeader, Side, STATEMENT_VERSION,
+};
+pub use eval::{evaluate, evaluate_node, trace, EvalError};
+pub use ir::{Node, Op, ValueId};
+pub use model::{Model, ModelError, Names};
+pub use ops::TypeError;
+pub use tensor::{DType, Tensor, TensorError, TensorType, MAX_RANK};
+
+/// A BLAKE2b-256 digest.
+pub type Hash = [u8; 32];
+
+/// The version of the semantics that this crate implements; part of every `ModelId`.
+pub const SEMANTICS_VERSION: u32 = 1;

@@ -1,0 +1,144 @@
+//! Dot products. The reduction index is contiguous in both operands; blocks of 256, one fma chain from +0 in each, block
+//! sums added left to right from +0. A bias is a separate addition.
+
+use super::{
+	from_f32,
+	index::{broadcast, broadcast_dims, unravel},
+	two, Bits, Operator, Read, Site, State, TypeError, Window,
+};
+use crate::{
+	float::{fma, state_bits},
+	DType, TensorType,
+};
+use alloc::vec::Vec;
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use core::ops::Range;
+use scale_info::TypeInfo;
+
+/// Adds a block's sum to the state.
+#[inline]
+fn add_block(state: State, block: f32) -> State {
+	let total = f32::from_bits(state.0[0] as u32) + block;
+	State([u64::from(state_bits(total)), 0])
+}
+
+/// The sum in the state, as stored.
+#[inline]
+fn stored(state: State) -> Bits {
+	from_f32(f32::from_bits(state.0[0] as u32))
+}
+
+/// `value[.., m, n] = sum over k of A[.., m, k] * B[.., n, k]`; the leading dimensions broadcast.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct MatMul;
+
+impl Operator for MatMul {
+	fn out_type(&self, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
+		let (a, b) = two(ins)?;
+		if a.dtype != DType::F32 || b.dtype != DType::F32 {
+			return Err(TypeError("MatMul: both operands must be f32"));
+		}
+		let ([batch_a @ .., m, k], [batch_b @ .., n, l]) = (a.dims.as_slice(), b.dims.as_slice()) else {
+			return Err(TypeError("MatMul: both operands need two dimensions"));
+		};
+		if k != l {
+			return Err(TypeError("MatMul: the last dimensions differ"));
+		}
+		let mut dims = broadcast_dims(batch_a, batch_b).ok_or(TypeError("MatMul: the batches do not broadcast"))?;
+		dims.extend([*m, *n]);
+		Ok(TensorType::new(DType::F32, dims))
+	}
+
+	fn reduction(&self, site: &Site) -> u64 {
+		site.dims(0).last().map_or(0, |k| u64::from(*k))
+	}
+
+	fn step<R: Read + ?Sized>(&self, site: &Site, index: u64, range: Range<u64>, state: State, read: &R) -> State {
+		let ([batch_a @ .., m, k], [batch_b @ .., n, _], [batch @ .., _, _]) =
+			(site.dims(0), site.dims(1), site.out.dims.as_slice())
+		else {
+			return state;
+		};
+		let (m, n, k) = (u64::from(*m).max(1), u64::from(*n).max(1), u64::from(*k));
+		let (col, row) = (index % n, (index / n) % m);
+		let outer = index / n / m;
+		let a = broadcast(outer, batch, batch_a).wrapping_mul(m).wrapping_add(row).wrapping_mul(k);
+		let b = broadcast(outer, batch, batch_b).wrapping_mul(n).wrapping_add(col).wrapping_mul(k);
+		let mut acc = 0.0;
+		for r in range {
+			acc = fma(read.f32(0, a.wrapping_add(r)), read.f32(1, b.wrapping_add(r)), acc);
+		}
+		add_block(state, acc)
+	}
+
+	fn finish<R: Read + ?Sized>(&self, _site: &Site, _index: u64, state: State, _read: &R) -> Bits {
+		stored(state)
+	}
+}
+
+/// Convolution of `[N, spatial.., C]` with weights `[O, kernel.., C / groups]` to `[N, spatial.., O]`.
+///
+/// The reduction runs over the flattened (kernel.., channel). The border multiplies as +0; it is never skipped.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
+pub struct Conv {
+	/// How the kernel slides.
+	pub window: Window,
+	/// Number of groups that channels and outputs are divided into.
+	pub groups: u32,
+}
+
+impl Operator for Conv {
+	fn out_type(&self, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
+		let (x, w) = two(ins)?;
+		if x.dtype != DType::F32 || w.dtype != DType::F32 {
+			return Err(TypeError("Conv: both operands must be f32"));
+		}
+		let ([n, spatial @ .., c], [o, kernel @ .., depth]) = (x.dims.as_slice(), w.dims.as_slice()) else {
+			return Err(TypeError("Conv: both operands need at least two dimensions"));
+		};
+		if self.groups == 0 || o % self.groups != 0 || depth.checked_mul(self.groups) != Some(*c) {
+			return Err(TypeError("Conv: channels, outputs and groups do not fit together"));
+		}
+		let mut dims = Vec::with_capacity(x.dims.len());
+		dims.push(*n);
+		dims.extend(self.window.out_dims(spatial, kernel)?);
+		dims.push(*o);
+		Ok(TensorType::new(DType::F32, dims))
+	}
+
+	fn reduction(&self, site: &Site) -> u64 {
+		site.dims(1).iter().skip(1).fold(1, |n: u64, d| n.saturating_mul(u64::from(*d)))
+	}
+
+	fn step<R: Read + ?Sized>(&self, site: &Site, index: u64, range: Range<u64>, state: State, read: &R) -> State {
+		let ([o, kernel @ .., depth], x) = (site.dims(1), site.dims(0)) else { return state };
+		let out = unravel(index, &site.out.dims);
+		let (o, depth) = (u64::from(*o).max(1), u64::from(*depth).max(1));
+		// The last coordinate of the value is the output channel, which chooses the group.
+		let channel = index % o;
+		let group = channel / (o / u64::from(self.groups).max(1)).max(1);
+		let first = group.saturating_mul(depth);
+		let weights = channel.saturating_mul(self.reduction(site));
+		let mut acc = 0.0;
+		let mut r = range.start;
+		while r < range.end {
+			// The run of channels under one kernel position; never empty, so the loop ends.
+			let (kpos, c) = (r / depth, r % depth);
+			let run = (depth - c).min(range.end - r);
+			let from = self.window.at(&out, kpos, kernel, x);
+			for i in 0..run {
+				let a = match from {
+					Some(base) => read.f32(0, base.saturating_add(first).saturating_add(c).saturating_add(i)),
+					None => 0.0,
+				};
+				acc = fma(a, read.f32(1, weights.saturating_add(r).saturating_add(i)), acc);
+			}
+			r += run;
+		}
+		add_block(state, acc)
+	}
+
+	fn finish<R: Read + ?Sized>(&self, _site: &Site, _index: u64, state: State, _read: &R) -> Bits {
+		stored(state)
+	}
+}

@@ -1,0 +1,275 @@
+//! Operators, one element at a time.
+//!
+//! Every operator is a *fold*: [`init`] gives a [`State`] of 16 bytes, [`step`] takes it through one block of up to
+//! [`BLOCK`] reduction elements, [`finish`] makes the element's bits of it. Operators that reduce nothing have no blocks
+//! and do everything in `finish`. A judge can so check one element as a whole or one step of it, and either way runs the
+//! code that the reference evaluation runs: [`element`] is the loop over the steps and nothing more.
+//!
+//! All functions are total. Whatever the types, attributes, index and state, they return; an index out of range is
+//! clamped, integer division by zero gives zero. There are no run-time errors that a job could end in.
+//!
+//! Operands are read through [`Read`], which gives canonical bits (see [`Bits`]).
+
+mod contract;
+mod fold;
+mod index;
+mod movement;
+mod pointwise;
+mod window;
+
+pub use contract::{Conv, MatMul};
+pub use fold::{Pool, PoolKind, Reduce, ReduceKind};
+pub use movement::{Concat, Expand, Pad, Reshape, Slice, Transpose};
+pub use pointwise::{Binary, Cast, Unary};
+pub use window::Window;
+
+use crate::{float, DType, Op, TensorType};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use core::fmt;
+use scale_info::TypeInfo;
+
+/// Elements of a reduction that one step takes.
+pub const BLOCK: u64 = 256;
+
+/// The longest reduction, in elements: 65,536 steps.
+pub const MAX_REDUCTION: u64 = BLOCK << 16;
+
+/// An element as the low bits of a `u64`, little-endian, zero-extended. Canonical: NaN is one NaN, subnormals are +0, a
+/// bool is 0 or 1.
+pub type Bits = u64;
+
+/// Access to the operands' elements.
+pub trait Read {
+	/// The canonical bits of element `index` of operand `operand`. Total: an index beyond the end reads the last element,
+	/// an empty or missing operand reads 0.
+	fn read(&self, operand: usize, index: u64) -> Bits;
+
+	/// The same as f32.
+	#[inline]
+	fn f32(&self, operand: usize, index: u64) -> f32 {
+		f32::from_bits(self.read(operand, index) as u32)
+	}
+}
+
+/// The state between two steps of a fold: 16 bytes, whose meaning is the operator's.
+#[derive(
+	Clone, Copy, PartialEq, Eq, Default, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct State(pub [u64; 2]);
+
+/// Where an element is computed: the types of the operands and of the value.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+	/// Types of the operands.
+	pub ins: &'a [&'a TensorType],
+	/// Type of the value.
+	pub out: &'a TensorType,
+}
+
+impl Site<'_> {
+	/// Dimensions of an operand; none when there is no such operand.
+	fn dims(&self, operand: usize) -> &[u32] {
+		self.ins.get(operand).map(|t| t.dims.as_slice()).unwrap_or_default()
+	}
+
+	/// Element type of an operand; that of the value when there is no such operand.
+	fn dtype(&self, operand: usize) -> DType {
+		self.ins.get(operand).map_or(self.out.dtype, |t| t.dtype)
+	}
+}
+
+/// Why an operator does not accept its operands or attributes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TypeError(pub &'static str);
+
+impl fmt::Display for TypeError {
+	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		f.write_str(self.0)
+	}
+}
+
+impl core::error::Error for TypeError {}
+
+/// What every operator defines.
+pub(crate) trait Operator {
+	/// The type of the value; an error when the operator does not accept these operands.
+	fn out_type(&self, ins: &[&TensorType]) -> Result<TensorType, TypeError>;
+
+	/// Length of the reduction behind each element.
+	fn reduction(&self, _site: &Site) -> u64 {
+		0
+	}
+
+	/// The state before the first step.
+	fn init(&self, _site: &Site) -> State {
+		State::default()
+	}
+
+	/// Takes the reduction elements `range` into the state, for output element `index`. The range is one block.
+	fn step<R: Read + ?Sized>(
+		&self,
+		_site: &Site,
+		_index: u64,
+		_range: core::ops::Range<u64>,
+		state: State,
+		_read: &R,
+	) -> State {
+		state
+	}
+
+	/// The bits of output element `index`, as stored. For f32, `float::store` has been applied.
+	fn finish<R: Read + ?Sized>(&self, site: &Site, index: u64, state: State, read: &R) -> Bits;
+}
+
+/// Calls an expression with the operator inside an [`Op`]; `$source` for inputs and weights.
+macro_rules! dispatch {
+	($op:expr, $o:ident => $call:expr, $source:expr) => {
+		match $op {
+			$crate::Op::Input(_) | $crate::Op::Weight(_) => $source,
+			$crate::Op::Reshape($o) => $call,
+			$crate::Op::Transpose($o) => $call,
+			$crate::Op::Slice($o) => $call,
+			$crate::Op::Expand($o) => $call,
+			$crate::Op::Concat($o) => $call,
+			$crate::Op::Pad($o) => $call,
+			$crate::Op::Unary($o) => $call,
+			$crate::Op::Binary($o) => $call,
+			$crate::Op::Cast($o) => $call,
+			$crate::Op::MatMul($o) => $call,
+			$crate::Op::Conv($o) => $call,
+			$crate::Op::Reduce($o) => $call,
+			$crate::Op::Pool($o) => $call,
+		}
+	};
+}
+pub(crate) use dispatch;
+
+/// The type of the value of `op` over operands of these types.
+///
+/// Also enforces what makes every element judgeable: valid types, at most [`crate::ir::MAX_OPERANDS`] operands, a reduction of
+/// at most [`MAX_REDUCTION`] elements.
+pub fn out_type(op: &Op, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
+	if ins.len() > crate::ir::MAX_OPERANDS {
+		return Err(TypeError("a node has at most 256 operands"));
+	}
+	if ins.iter().any(|t| t.check().is_err()) {
+		return Err(TypeError("an operand has more than 8 dimensions or more than 2 GiB"));
+	}
+	let out = dispatch!(op, o => o.out_type(ins)?, return Err(TypeError("inputs and weights state their own type")));
+	out.check().map_err(|_| TypeError("the value would have more than 8 dimensions or more than 2 GiB"))?;
+	let site = Site { ins, out: &out };
+	if dispatch!(op, o => o.reduction(&site), 0) > MAX_REDUCTION {
+		return Err(TypeError("the reduction is longer than 16,777,216 elements"));
+	}
+	Ok(out)
+}
+
+/// Number of steps behind each element.
+pub fn steps(op: &Op, site: &Site) -> u64 {
+	dispatch!(op, o => o.reduction(site), 0).div_ceil(BLOCK)
+}
+
+/// The state before the first step.
+pub fn init(op: &Op, site: &Site) -> State {
+	dispatch!(op, o => o.init(site), State::default())
+}
+
+/// Step number `block` of output element `index`. A block beyond the last changes nothing.
+pub fn step<R: Read + ?Sized>(op: &Op, site: &Site, index: u64, block: u64, state: State, read: &R) -> State {
+	dispatch!(op, o => step_of(o, site, index, block, state, read), state)
+}
+
+/// The element's bits from the state after the last step.
+pub fn finish<R: Read + ?Sized>(op: &Op, site: &Site, index: u64, state: State, read: &R) -> Bits {
+	dispatch!(op, o => o.finish(site, index, state, read), 0)
+}
+
+/// One element of the value of `op`. Inputs and weights have no element function and give 0.
+pub fn element<R: Read + ?Sized>(op: &Op, site: &Site, index: u64, read: &R) -> Bits {
+	dispatch!(op, o => element_of(o, site, index, read), 0)
+}
+
+#[inline]
+fn step_of<O: Operator, R: Read + ?Sized>(
+	op: &O,
+	site: &Site,
+	index: u64,
+	block: u64,
+	state: State,
+	read: &R,
+) -> State {
+	let end = op.reduction(site).min(MAX_REDUCTION);
+	let start = block.saturating_mul(BLOCK);
+	if start >= end {
+		return state;
+	}
+	op.step(site, index, start..end.min(start.saturating_add(BLOCK)), state, read)
+}
+
+/// [`element`] of a known operator.
+#[inline]
+pub(crate) fn element_of<O: Operator, R: Read + ?Sized>(op: &O, site: &Site, index: u64, read: &R) -> Bits {
+	let mut state = op.init(site);
+	for block in 0..op.reduction(site).min(MAX_REDUCTION).div_ceil(BLOCK) {
+		state = step_of(op, site, index, block, state, read);
+	}
+	op.finish(site, index, state, read)
+}
+
+/// Canonical bits from the raw bits of an element, as they are in a tensor.
+#[inline]
+pub fn canonical(dtype: DType, raw: u64) -> Bits {
+	match dtype {
+		DType::F32 => u64::from(float::store(f32::from_bits(raw as u32))),
+		DType::I8 | DType::U8 => raw & 0xff,
+		DType::I32 => raw & 0xffff_ffff,
+		DType::I64 => raw,
+		DType::Bool => u64::from(raw & 0xff != 0),
+	}
+}
+
+/// The number that integer (or bool) bits stand for.
+#[inline]
+fn to_i64(dtype: DType, bits: Bits) -> i64 {
+	match dtype {
+		DType::I8 => i64::from(bits as u8 as i8),
+		DType::I32 | DType::F32 => i64::from(bits as u32 as i32),
+		DType::U8 | DType::Bool => i64::from(bits as u8),
+		DType::I64 => bits as i64,
+	}
+}
+
+/// The bits of an integer, modulo the size of its type; of a bool, whether it is not 0.
+#[inline]
+fn from_i64(dtype: DType, value: i64) -> Bits {
+	match dtype {
+		DType::Bool => u64::from(value != 0),
+		// Two's complement: the low bytes of the i64 are the wrapped number.
+		_ => canonical(dtype, value as u64),
+	}
+}
+
+/// The bits of an f32, as stored.
+#[inline]
+fn from_f32(value: f32) -> Bits {
+	u64::from(float::store(value))
+}
+
+/// One operand, or an error.
+fn one<'a>(ins: &[&'a TensorType]) -> Result<&'a TensorType, TypeError> {
+	match ins {
+		[a] => Ok(a),
+		_ => Err(TypeError("the operator takes one operand")),
+	}
+}
+
+/// Two operands, or an error.
+fn two<'a>(ins: &[&'a TensorType]) -> Result<(&'a TensorType, &'a TensorType), TypeError> {
+	match ins {
+		[a, b] => Ok((a, b)),
+		_ => Err(TypeError("the operator takes two operands")),
+	}
+}
+
+#[cfg(test)]
+mod tests;

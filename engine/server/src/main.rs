@@ -1,0 +1,210 @@
+//! `assay-engine`: serves models, imports them, shows them.
+
+use std::{
+	fs,
+	io::Write,
+	net::SocketAddr,
+	path::{Path, PathBuf},
+	sync::Arc,
+	time::Duration,
+};
+
+use anyhow::Context;
+use assay_import::{import_onnx, read_artifact, write_artifact};
+use assay_semantics::{Model, TensorType};
+use assay_server::{serve, write_atomically, Engine, EngineOptions, ModelId, Store};
+use clap::{Args, Parser, Subcommand};
+use codec::Encode;
+
+/// How long requests may take to end once the process is asked to stop.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Assay's inference engine.
+#[derive(Parser)]
+#[command(name = "assay-engine", version)]
+struct Cli {
+	/// What is logged: off, error, warn, info, debug or trace.
+	#[arg(long, global = true, default_value = "info")]
+	log: log::LevelFilter,
+	#[command(subcommand)]
+	command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+	/// Serve the models in a store over HTTP.
+	Serve(Serve),
+	/// Turn an ONNX file into a canonical artifact, and print the model's id.
+	Import {
+		/// The ONNX file.
+		model: PathBuf,
+		/// Put the artifact into this store.
+		#[arg(long, required_unless_present_any = ["out", "header_out"])]
+		store: Option<PathBuf>,
+		/// Write the artifact to this file.
+		#[arg(long)]
+		out: Option<PathBuf>,
+		/// Write the model's header to this file, SCALE-encoded: what registering the model on chain takes.
+		#[arg(long)]
+		header_out: Option<PathBuf>,
+	},
+	/// Check an artifact and say what is in it.
+	Show {
+		/// The artifact.
+		file: PathBuf,
+	},
+}
+
+#[derive(Args)]
+struct Serve {
+	/// The folder of models; made if it is not there.
+	#[arg(long)]
+	store: PathBuf,
+	/// Where to listen. There is no encryption and there are no accounts: keep it off public networks.
+	#[arg(long, default_value = "127.0.0.1:8080")]
+	listen: SocketAddr,
+	/// Threads that evaluate models; 0 for one per processor.
+	#[arg(long, default_value_t = 0)]
+	threads: usize,
+	/// Jobs that may wait for a thread.
+	#[arg(long, default_value_t = EngineOptions::default().max_queue)]
+	max_queue: usize,
+	/// The longest request body, in bytes.
+	#[arg(long, default_value_t = EngineOptions::default().max_body_bytes)]
+	max_body_bytes: usize,
+	/// Bytes of results that are kept for callers who ask again.
+	#[arg(long, default_value_t = EngineOptions::default().max_result_bytes)]
+	max_result_bytes: usize,
+	/// Models that are kept in memory.
+	#[arg(long, default_value_t = EngineOptions::default().max_models)]
+	max_models: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+	let cli = Cli::parse();
+	log::set_logger(&Stderr).map(|()| log::set_max_level(cli.log)).context("another logger is in place")?;
+	match cli.command {
+		Command::Serve(options) => run(options),
+		Command::Import { model, store, out, header_out } => import(&model, store, out, header_out),
+		Command::Show { file } => show(&file),
+	}
+}
+
+#[tokio::main]
+async fn run(args: Serve) -> anyhow::Result<()> {
+	let options = EngineOptions {
+		threads: args.threads,
+		max_queue: args.max_queue,
+		max_body_bytes: args.max_body_bytes,
+		max_result_bytes: args.max_result_bytes,
+		max_models: args.max_models,
+		..Default::default()
+	};
+	let engine = Arc::new(Engine::open(&args.store, options)?);
+	let models = engine.store().list()?.len();
+	let listener = tokio::net::TcpListener::bind(args.listen)
+		.await
+		.with_context(|| format!("cannot listen on {}", args.listen))?;
+	let (store, threads) = (args.store.display(), engine.options().threads);
+	log::info!("serving {models} models in {store} at http://{} on {threads} threads", listener.local_addr()?);
+	let (tell, told) = tokio::sync::oneshot::channel();
+	let server = serve(listener, engine, async {
+		stopped().await;
+		let _ = tell.send(());
+	});
+	// A client that never ends its request does not keep the process.
+	let too_late = async {
+		match told.await {
+			Ok(()) => tokio::time::sleep(PATIENCE).await,
+			Err(_) => std::future::pending().await,
+		}
+	};
+	tokio::select! {
+		result = server => result.context("the server stopped"),
+		() = too_late => {
+			log::warn!("some requests did not end in {PATIENCE:?}; dropping them");
+			Ok(())
+		},
+	}
+}
+
+/// Resolves when the process is asked to stop.
+async fn stopped() {
+	#[cfg(unix)]
+	let terminated = async {
+		match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+			Ok(mut signal) => signal.recv().await,
+			Err(_) => std::future::pending().await,
+		}
+	};
+	#[cfg(not(unix))]
+	let terminated = std::future::pending::<()>();
+	tokio::select! {
+		_ = tokio::signal::ctrl_c() => {},
+		_ = terminated => {},
+	}
+	log::info!("shutting down");
+}
+
+fn import(
+	onnx: &Path,
+	store: Option<PathBuf>,
+	out: Option<PathBuf>,
+	header_out: Option<PathBuf>,
+) -> anyhow::Result<()> {
+	let bytes = fs::read(onnx).with_context(|| format!("cannot read {}", onnx.display()))?;
+	let model = import_onnx(&bytes).with_context(|| format!("cannot import {}", onnx.display()))?;
+	let artifact = write_artifact(&model);
+	if let Some(store) = store {
+		Store::open(store)?.put(&artifact)?;
+	}
+	if let Some(out) = out {
+		write_atomically(&out, &artifact)?;
+	}
+	if let Some(out) = header_out {
+		write_atomically(&out, &model.header().encode())?;
+	}
+	println!("{}", ModelId(model.id()));
+	Ok(())
+}
+
+fn show(file: &Path) -> anyhow::Result<()> {
+	let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+	let model = read_artifact(&bytes).with_context(|| format!("{} is no artifact", file.display()))?;
+	let header = model.header();
+	println!("id      {}", ModelId(model.id()));
+	println!("header  {}", hex::encode(header.encode()));
+	println!("semantics version {}, {} values", header.semantics_version, header.values);
+	tensors("input", &header.inputs, &model, assay_server::input_name);
+	tensors("output", &header.outputs, &model, assay_server::output_name);
+	for (i, node) in model.nodes().iter().enumerate() {
+		let operands: Vec<_> = node.inputs.iter().map(|value| format!(" %{value}")).collect();
+		println!("%{i} {} {:?}{}", node.ty, node.op, operands.concat());
+	}
+	Ok(())
+}
+
+fn tensors(side: &str, types: &[TensorType], model: &Model, name: fn(&Model, usize) -> String) {
+	for (i, ty) in types.iter().enumerate() {
+		println!("{side} {:?} {ty}", name(model, i));
+	}
+}
+
+/// Logs to standard error; the service manager adds the time.
+struct Stderr;
+
+impl log::Log for Stderr {
+	fn enabled(&self, _: &log::Metadata) -> bool {
+		true
+	}
+
+	fn log(&self, record: &log::Record) {
+		// Without the chatter of the HTTP library.
+		if record.target().starts_with("assay") || record.level() <= log::Level::Warn {
+			// Unlike `eprintln!`, this goes on when nobody reads standard error any more.
+			let _ = writeln!(std::io::stderr(), "{} {}", record.level(), record.args());
+		}
+	}
+
+	fn flush(&self) {}
+}

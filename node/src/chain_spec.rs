@@ -1,0 +1,58 @@
+//! The chains that the binary knows by name. Their genesis comes from the runtime's presets, so that a chain is described in
+//! one place only.
+
+use assay_runtime::WASM_BINARY;
+use sc_service::{ChainType, Properties};
+
+/// A chain spec without extensions.
+pub(crate) type ChainSpec = sc_service::GenericChainSpec;
+
+/// One validator, Alice, and a worker, Charlie, who serves the sample model. For one machine.
+pub(crate) fn development() -> Result<ChainSpec, String> {
+	Ok(ChainSpec::builder(code()?, None)
+		.with_name("Assay Development")
+		.with_id("assay_dev")
+		.with_chain_type(ChainType::Development)
+		.with_genesis_config_preset_name(sp_genesis_builder::DEV_RUNTIME_PRESET)
+		.with_properties(properties())
+		.build())
+}
+
+/// Several validators with well-known keys. For networks that are made to be thrown away.
+pub(crate) fn local() -> Result<ChainSpec, String> {
+	Ok(ChainSpec::builder(code()?, None)
+		.with_name("Assay Local")
+		.with_id("assay_local")
+		.with_chain_type(ChainType::Local)
+		.with_genesis_config_preset_name(sp_genesis_builder::LOCAL_TESTNET_RUNTIME_PRESET)
+		.with_properties(properties())
+		.build())
+}
+
+/// The chain spec in a JSON file.
+pub(crate) fn from_file(path: &str) -> Result<ChainSpec, String> {
+	let file = std::path::PathBuf::from(path);
+	if !file.is_file() {
+		return Err(format!(
+			"There is no chain called '{path}' and no file of that name. Say --chain dev, --chain local, or --chain and \
+			 the path of a chain spec."
+		));
+	}
+	ChainSpec::from_json_file(file).map_err(|error| format!("The chain spec '{path}' cannot be read: {error}"))
+}
+
+fn code() -> Result<&'static [u8], String> {
+	WASM_BINARY.ok_or_else(|| {
+		"This binary was built without the Wasm runtime (SKIP_WASM_BUILD was set), so it can only run chains whose spec is \
+		 in a file. Build it again without SKIP_WASM_BUILD."
+			.to_string()
+	})
+}
+
+fn properties() -> Properties {
+	let mut properties = Properties::new();
+	properties.insert("tokenSymbol".into(), assay_primitives::TOKEN_SYMBOL.into());
+	properties.insert("tokenDecimals".into(), assay_primitives::TOKEN_DECIMALS.into());
+	properties.insert("ss58Format".into(), assay_primitives::SS58_PREFIX.into());
+	properties
+}

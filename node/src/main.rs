@@ -1,0 +1,39 @@
+//! The Assay node: validator, worker, RPC.
+//!
+//! [`cli`] says what can be asked of it and [`command`] does it. [`service`] puts a running node together: database, pool,
+//! network, BABE and GRANDPA, and the off-chain workers. [`worker`] is what a worker's operator cares about: which engine,
+//! which roles, which service key. [`engine`] runs an inference engine inside the node, for `--dev`.
+
+mod chain_spec;
+mod cli;
+mod command;
+mod engine;
+mod rpc;
+mod service;
+mod worker;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+	match command::run() {
+		Ok(()) => ExitCode::SUCCESS,
+		Err(error) => {
+			eprintln!("Error: {}", in_words(&error));
+			ExitCode::FAILURE
+		}
+	}
+}
+
+/// The message of an error and those of its causes, each said once.
+fn in_words(error: &dyn std::error::Error) -> String {
+	let mut words = error.to_string();
+	let mut cause = error.source();
+	while let Some(inner) = cause {
+		let message = inner.to_string();
+		if !words.contains(&message) {
+			words = format!("{words}: {message}");
+		}
+		cause = inner.source();
+	}
+	words
+}

@@ -1,0 +1,7 @@
+//! Scenarios, by theme. Every one ends with a check of all invariants.
+
+mod answering;
+mod expiry;
+mod random;
+mod requesting;
+mod settling;

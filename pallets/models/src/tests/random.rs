@@ -1,0 +1,50 @@
+//! Random calls, with every invariant checked after each.
+
+use super::*;
+use crate::Uses;
+
+/// A small generator (xorshift), so that the test is the same everywhere.
+struct Random(u64);
+
+impl Random {
+	fn below(&mut self, bound: u64) -> u64 {
+		self.0 ^= self.0 << 13;
+		self.0 ^= self.0 >> 7;
+		self.0 ^= self.0 << 17;
+		self.0 % bound
+	}
+}
+
+#[test]
+fn registry_should_keep_its_invariants_when_calls_are_random() {
+	for seed in 1..=8 {
+		ExtBuilder::default().build_and_execute(|| {
+			let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (seed << 32));
+			let issuance = Balances::total_issuance();
+			let mut accepted = 0;
+			for step in 0..400u32 {
+				System::set_block_number(step + 1);
+				let who = RuntimeOrigin::signed([DAVE, EVE, POOR][random.below(3) as usize]);
+				let seed = random.below(6) as u8;
+				let name = name(["digits", "words"][random.below(2) as usize]);
+				let result = match random.below(8) {
+					0 => Models::register_model(who, name, registration(seed)),
+					1 | 2 => Models::register_version(who, name, registration(seed)),
+					3 => Models::set_price(who, model(seed), random.below(u64::MAX) as u128),
+					4 => Models::deprecate_model(who, model(seed)),
+					5 => Models::remove_model(who, model(seed)),
+					6 => Models::acquire(&model(seed)),
+					_ if Uses::<Test>::contains_key(model(seed)) => {
+						Models::release(&model(seed));
+						Ok(())
+					}
+					_ => Ok(()),
+				};
+				accepted += u32::from(result.is_ok());
+				Models::do_try_state().unwrap();
+				assert_eq!(Balances::total_issuance(), issuance);
+			}
+			assert!(accepted > 50, "only {accepted} calls were accepted");
+		});
+	}
+}

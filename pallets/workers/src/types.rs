@@ -1,0 +1,152 @@
+//! What is stored about workers and what they offer.
+
+use alloc::vec::Vec;
+use assay_primitives::{Balance, BlockNumber, ModelId, ServiceKey};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use frame_support::{
+	traits::{fungible::Credit, Get},
+	BoundedVec, CloneNoBound, DebugNoBound, EqNoBound, PartialEqNoBound,
+};
+use frame_system::pallet_prelude::BlockNumberFor;
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+use sp_runtime::{traits::Zero, Perbill};
+
+use crate::Config;
+
+/// The terms on which a worker serves a model.
+#[derive(
+	Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
+pub struct Terms {
+	/// The most jobs that the worker computes at once. At least 1.
+	pub capacity: u32,
+	/// The least fee for one inference, in planck.
+	pub min_price: Balance,
+	/// The price of coverage: the share of it that is paid for each block in which it stands.
+	pub coverage_price: Perbill,
+	/// The shortest deadline that the worker accepts, in blocks from the assignment.
+	pub min_deadline: BlockNumber,
+}
+
+/// A model that a worker serves.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Service {
+	/// On which terms.
+	pub terms: Terms,
+	/// Jobs assigned and not yet answered.
+	pub in_flight: u32,
+}
+
+/// Stake on its way out.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Unbonding<BlockNumber> {
+	/// How much, in planck.
+	pub amount: Balance,
+	/// The first block in which it can be withdrawn.
+	pub withdrawable_at: BlockNumber,
+}
+
+/// A worker.
+#[derive(
+	CloneNoBound,
+	PartialEqNoBound,
+	EqNoBound,
+	DebugNoBound,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
+)]
+#[scale_info(skip_type_params(MaxUnbonding))]
+pub struct Worker<BlockNumber, MaxUnbonding>
+where
+	BlockNumber: Clone + PartialEq + Eq + core::fmt::Debug,
+	MaxUnbonding: Get<u32>,
+{
+	/// Stake that can cover jobs, in planck.
+	pub bonded: Balance,
+	/// Stake on its way out, soonest first. It can be slashed until it is withdrawn.
+	pub unbonding: BoundedVec<Unbonding<BlockNumber>, MaxUnbonding>,
+	/// The part of `bonded` that is set aside for open claims, in planck.
+	pub covered: Balance,
+	/// Jobs assigned whose bond is not yet released.
+	pub open_claims: u32,
+	/// Whether the worker takes no new jobs for now.
+	pub paused: bool,
+	/// The key with which the worker's node signs.
+	pub service_key: Option<ServiceKey>,
+	/// The block in which the worker bonded first.
+	pub bonded_at: BlockNumber,
+}
+
+impl<BlockNumber, MaxUnbonding> Worker<BlockNumber, MaxUnbonding>
+where
+	BlockNumber: Clone + PartialEq + Eq + core::fmt::Debug,
+	MaxUnbonding: Get<u32>,
+{
+	/// A worker that has just bonded.
+	pub fn new(bonded: Balance, bonded_at: BlockNumber) -> Self {
+		Self {
+			bonded,
+			unbonding: BoundedVec::new(),
+			covered: Zero::zero(),
+			open_claims: 0,
+			paused: false,
+			service_key: None,
+			bonded_at,
+		}
+	}
+
+	/// The stake that no job has set aside.
+	pub fn free(&self) -> Balance {
+		self.bonded.saturating_sub(self.covered)
+	}
+
+	/// All stake on its way out.
+	pub fn total_unbonding(&self) -> Balance {
+		self.unbonding.iter().fold(0, |sum, part| sum.saturating_add(part.amount))
+	}
+}
+
+/// What a wallet shows of a worker.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
+pub struct WorkerStatus<BlockNumber> {
+	/// Stake that can cover jobs, in planck.
+	pub bonded: Balance,
+	/// The part of it that no job has set aside.
+	pub free: Balance,
+	/// The part of it that open jobs have set aside.
+	pub covered: Balance,
+	/// Jobs assigned whose bond is not yet released.
+	pub open_claims: u32,
+	/// Stake on its way out, soonest first.
+	pub unbonding: Vec<Unbonding<BlockNumber>>,
+	/// Whether the worker takes no new jobs for now.
+	pub paused: bool,
+	/// The key with which the worker's node signs.
+	pub service_key: Option<ServiceKey>,
+	/// What the worker serves, on which terms, and how many jobs of it are not yet answered.
+	pub services: Vec<(ModelId, Terms, u32)>,
+}
+
+/// A worker that stands from the first block on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GenesisWorker<AccountId> {
+	/// The worker's account, endowed with the bond at least.
+	pub account: AccountId,
+	/// Its stake, in planck.
+	pub bond: Balance,
+	/// The key with which its node signs.
+	pub service_key: Option<ServiceKey>,
+	/// What it serves, and on which terms. The models are registered at genesis, too.
+	pub services: Vec<(ModelId, Terms)>,
+}
+
+/// A [`Worker`] of a runtime.
+pub type WorkerOf<T> = Worker<BlockNumberFor<T>, <T as Config>::MaxUnbonding>;
+/// A [`WorkerStatus`] of a runtime.
+pub type WorkerStatusOf<T> = WorkerStatus<BlockNumberFor<T>>;
+/// Stake that was taken, on its way to whoever gets it. Dropping it burns it.
+pub type CreditOf<T> = Credit<<T as frame_system::Config>::AccountId, <T as Config>::Currency>;

@@ -1,0 +1,397 @@
+//! How each pallet is set up. Relations between these numbers are asserted by the pallets' `integrity_test`s.
+
+use crate::{weights, wiring, *};
+use assay_primitives::{BLOCK_MILLIS, DAYS, HOURS, MICRO_OPG, MILLI_OPG, MINUTES, OPG};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use frame_support::{
+	derive_impl, parameter_types,
+	traits::{ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, InstanceFilter, VariantCountOf},
+	weights::{
+		constants::{ParityDbWeight, WEIGHT_REF_TIME_PER_MILLIS},
+		ConstantMultiplier, Weight,
+	},
+	PalletId,
+};
+use frame_system::limits::{BlockLength, BlockWeights};
+use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
+use scale_info::TypeInfo;
+use sp_runtime::{
+	traits::{AccountIdLookup, Bounded, ConvertInto, OpaqueKeys},
+	FixedPointNumber, Perbill, Permill, Perquintill,
+};
+
+/// The share of a block that ordinary transactions may take; the rest is for operational ones, dispute messages above all.
+const NORMAL_RATIO: Perbill = Perbill::from_percent(75);
+/// Half of the block time is for execution.
+const MAX_BLOCK_WEIGHT: Weight = Weight::from_parts(1_500 * WEIGHT_REF_TIME_PER_MILLIS, u64::MAX);
+/// The longest inline input and output, in bytes: with everything around it, a transaction stays below 128 KiB.
+pub const MAX_INLINE: u32 = 127 * 1024;
+/// The most bytes in a block: room for 24 transactions of 128 KiB beside the operational quarter, and a block still crosses a
+/// 20 Mbit/s line within its time.
+const MAX_BLOCK_LENGTH: u32 = 4 * 1024 * 1024;
+/// The length of a BABE epoch and of a session, in slots.
+pub const EPOCH_SLOTS: u64 = 10 * MINUTES as u64;
+/// The longest challenge window, in blocks.
+const MAX_WINDOW: BlockNumber = 6 * HOURS;
+/// The longest time for an answer, in blocks.
+const MAX_DEADLINE: BlockNumber = HOURS;
+/// The most that a dispute can last, in blocks: `2 * (R_p + D * (R_w + R_c) + R_prove)` with ample clocks.
+const LONGEST_DISPUTE: BlockNumber = 2 * HOURS;
+/// The allowance for finality, in blocks.
+const FINALITY: BlockNumber = 5 * MINUTES;
+
+/// The epoch configuration at genesis. Secondary slots carry a VRF, so that every block brings fresh randomness.
+pub const BABE_GENESIS_EPOCH_CONFIG: sp_consensus_babe::BabeEpochConfiguration =
+	sp_consensus_babe::BabeEpochConfiguration {
+		c: (1, 4),
+		allowed_slots: sp_consensus_babe::AllowedSlots::PrimaryAndSecondaryVRFSlots,
+	};
+
+parameter_types! {
+	/// Longer than the longest deadline: a claim names the hash of the block of its assignment.
+	pub const BlockHashCount: BlockNumber = 4096;
+	pub const Version: RuntimeVersion = VERSION;
+	pub RuntimeBlockWeights: BlockWeights = BlockWeights::with_sensible_defaults(MAX_BLOCK_WEIGHT, NORMAL_RATIO);
+	pub RuntimeBlockLength: BlockLength = BlockLength::builder()
+		.max_length(MAX_BLOCK_LENGTH)
+		.modify_max_length_for_class(
+			frame_support::dispatch::DispatchClass::Normal,
+			|length| *length = NORMAL_RATIO * MAX_BLOCK_LENGTH,
+		)
+		.build();
+}
+
+#[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
+impl frame_system::Config for Runtime {
+	type Block = Block;
+	type BlockWeights = RuntimeBlockWeights;
+	type BlockLength = RuntimeBlockLength;
+	type AccountId = AccountId;
+	type Lookup = AccountIdLookup<AccountId, ()>;
+	type Nonce = Nonce;
+	type Hash = Hash;
+	type BlockHashCount = BlockHashCount;
+	type DbWeight = ParityDbWeight;
+	type Version = Version;
+	type AccountData = pallet_balances::AccountData<Balance>;
+	type SS58Prefix = ConstU16<{ assay_primitives::SS58_PREFIX }>;
+	type SystemWeightInfo = weights::frame_system::WeightInfo<Runtime>;
+	type ExtensionsWeightInfo = weights::frame_system_extensions::WeightInfo<Runtime>;
+	type MaxConsumers = ConstU32<64>;
+}
+
+impl pallet_timestamp::Config for Runtime {
+	type Moment = u64;
+	type OnTimestampSet = Babe;
+	type MinimumPeriod = ConstU64<{ BLOCK_MILLIS / 2 }>;
+	type WeightInfo = weights::pallet_timestamp::WeightInfo<Runtime>;
+}
+
+impl pallet_babe::Config for Runtime {
+	type EpochDuration = ConstU64<EPOCH_SLOTS>;
+	type ExpectedBlockTime = ConstU64<BLOCK_MILLIS>;
+	type EpochChangeTrigger = pallet_babe::ExternalTrigger;
+	type DisabledValidators = Session;
+	// Babe's calls report equivocations, which nobody can before there are offences.
+	type WeightInfo = ();
+	type MaxAuthorities = ConstU32<100>;
+	type MaxNominators = ConstU32<0>;
+	type KeyOwnerProof = sp_session::MembershipProof;
+	type EquivocationReportSystem = ();
+}
+
+impl pallet_authorship::Config for Runtime {
+	type FindAuthor = pallet_session::FindAccountFromAuthorIndex<Self, Babe>;
+	type EventHandler = ();
+}
+
+impl pallet_session::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type ValidatorId = AccountId;
+	type ValidatorIdOf = ConvertInto;
+	type ShouldEndSession = Babe;
+	type NextSessionRotation = Babe;
+	// The validators of genesis stay; electing them by stake comes with a network that has more than ours.
+	type SessionManager = ();
+	type SessionHandler = <opaque::SessionKeys as OpaqueKeys>::KeyTypeIdProviders;
+	type Keys = opaque::SessionKeys;
+	type DisablingStrategy = ();
+	type WeightInfo = weights::pallet_session::WeightInfo<Runtime>;
+	type Currency = Balances;
+	type KeyDeposit = ();
+}
+
+impl pallet_grandpa::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	// Like Babe's.
+	type WeightInfo = ();
+	type MaxAuthorities = ConstU32<100>;
+	type MaxNominators = ConstU32<0>;
+	type MaxSetIdSessionEntries = ConstU64<0>;
+	type KeyOwnerProof = sp_session::MembershipProof;
+	type EquivocationReportSystem = ();
+}
+
+/// The least balance of an account.
+pub const EXISTENTIAL_DEPOSIT: Balance = MILLI_OPG;
+
+impl pallet_balances::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type RuntimeFreezeReason = RuntimeFreezeReason;
+	type Balance = Balance;
+	type DustRemoval = ();
+	type ExistentialDeposit = ConstU128<EXISTENTIAL_DEPOSIT>;
+	type AccountStore = System;
+	type ReserveIdentifier = [u8; 8];
+	type FreezeIdentifier = RuntimeFreezeReason;
+	type MaxLocks = ConstU32<16>;
+	type MaxReserves = ConstU32<16>;
+	type MaxFreezes = VariantCountOf<RuntimeFreezeReason>;
+	type DoneSlashHandler = ();
+	type WeightInfo = weights::pallet_balances::WeightInfo<Runtime>;
+}
+
+parameter_types! {
+	pub const TargetBlockFullness: Perquintill = Perquintill::from_percent(25);
+	pub AdjustmentVariable: Multiplier = Multiplier::saturating_from_rational(75, 1_000_000);
+	pub MinimumMultiplier: Multiplier = Multiplier::saturating_from_rational(1, 10u128);
+	pub MaximumMultiplier: Multiplier = Bounded::max_value();
+}
+
+/// A millisecond of execution costs a thousandth of an OPG.
+type WeightToFee = ConstantMultiplier<Balance, ConstU128<{ MILLI_OPG / WEIGHT_REF_TIME_PER_MILLIS as u128 }>>;
+/// A KiB costs a thousandth of an OPG.
+type LengthToFee = ConstantMultiplier<Balance, ConstU128<MICRO_OPG>>;
+
+impl pallet_transaction_payment::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	// Transaction fees are burned.
+	type OnChargeTransaction = FungibleAdapter<Balances, ()>;
+	type WeightToFee = WeightToFee;
+	type LengthToFee = LengthToFee;
+	type FeeMultiplierUpdate =
+		TargetedFeeAdjustment<Self, TargetBlockFullness, AdjustmentVariable, MinimumMultiplier, MaximumMultiplier>;
+	type OperationalFeeMultiplier = ConstU8<5>;
+	type WeightInfo = weights::pallet_transaction_payment::WeightInfo<Runtime>;
+}
+
+impl pallet_utility::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeCall = RuntimeCall;
+	type PalletsOrigin = OriginCaller;
+	type WeightInfo = weights::pallet_utility::WeightInfo<Runtime>;
+}
+
+/// The deposit for `items` entries with `bytes` bytes in all.
+const fn deposit(items: u32, bytes: u32) -> Balance {
+	items as Balance * OPG / 10 + (bytes as Balance) * 100 * MICRO_OPG
+}
+
+/// What a proxy may do.
+#[derive(
+	Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub enum ProxyType {
+	/// Anything.
+	#[codec(index = 0)]
+	Any,
+	/// Request and cancel inferences.
+	#[codec(index = 1)]
+	Requester,
+	/// Run a worker, but not take its stake out.
+	#[codec(index = 2)]
+	Operator,
+}
+
+impl Default for ProxyType {
+	fn default() -> Self {
+		Self::Any
+	}
+}
+
+impl InstanceFilter<RuntimeCall> for ProxyType {
+	fn filter(&self, call: &RuntimeCall) -> bool {
+		match self {
+			Self::Any => true,
+			Self::Requester => matches!(call, RuntimeCall::Inference(_) | RuntimeCall::Utility(_)),
+			Self::Operator => match call {
+				RuntimeCall::Workers(call) => {
+					!matches!(call, pallet_workers::Call::unbond { .. } | pallet_workers::Call::withdraw { .. })
+				},
+				RuntimeCall::Rewards(_) | RuntimeCall::Utility(_) => true,
+				_ => false,
+			},
+		}
+	}
+
+	fn is_superset(&self, other: &Self) -> bool {
+		*self == Self::Any || self == other
+	}
+}
+
+impl pallet_proxy::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeCall = RuntimeCall;
+	type Currency = Balances;
+	type ProxyType = ProxyType;
+	type ProxyDepositBase = ConstU128<{ deposit(1, 8) }>;
+	type ProxyDepositFactor = ConstU128<{ deposit(0, 33) }>;
+	type MaxProxies = ConstU32<32>;
+	type WeightInfo = weights::pallet_proxy::WeightInfo<Runtime>;
+	type MaxPending = ConstU32<32>;
+	type CallHasher = BlakeTwo256;
+	type AnnouncementDepositBase = ConstU128<{ deposit(1, 8) }>;
+	type AnnouncementDepositFactor = ConstU128<{ deposit(0, 66) }>;
+	type BlockNumberProvider = System;
+}
+
+impl pallet_multisig::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeCall = RuntimeCall;
+	type Currency = Balances;
+	type DepositBase = ConstU128<{ deposit(1, 88) }>;
+	type DepositFactor = ConstU128<{ deposit(0, 32) }>;
+	type MaxSignatories = ConstU32<100>;
+	type WeightInfo = weights::pallet_multisig::WeightInfo<Runtime>;
+	type BlockNumberProvider = System;
+}
+
+impl pallet_sudo::Config for Runtime {
+	type RuntimeEvent = RuntimeEvent;
+	type RuntimeCall = RuntimeCall;
+	type WeightInfo = weights::pallet_sudo::WeightInfo<Runtime>;
+}
+
+parameter_types! {
+	pub const MaxRoyalty: Permill = Permill::from_percent(30);
+	pub const BurnedShare: Permill = Permill::from_percent(50);
+	pub const FeeBurn: Permill = Permill::from_percent(5);
+	pub const FeeTreasury: Permill = Permill::from_percent(5);
+	pub const MissedDeadlineFault: Permill = Permill::from_percent(25);
+	pub const DeclinedFault: Permill = Permill::from_percent(5);
+	pub const TreasuryPallet: PalletId = PalletId(*b"assay/ty");
+	/// A quarter of a block.
+	pub const AgendaWeight: Weight = Weight::from_parts(MAX_BLOCK_WEIGHT.ref_time() / 4, u64::MAX);
+}
+
+/// The most workers that serve one model.
+type MaxServers = ConstU32<128>;
+
+impl pallet_models::Config for Runtime {
+	type Currency = Balances;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type BaseDeposit = ConstU128<{ deposit(2, 0) }>;
+	type ByteDeposit = ConstU128<{ deposit(0, 1) }>;
+	type SemanticsVersion = ConstU32<{ assay_semantics::SEMANTICS_VERSION }>;
+	type MaxInput = ConstU32<MAX_INLINE>;
+	type MaxOutput = ConstU32<MAX_INLINE>;
+	type MaxRoyalty = MaxRoyalty;
+	type MinWindow = ConstU32<10>;
+	type MaxWindow = ConstU32<MAX_WINDOW>;
+	// To reveal a sealed challenge, and for finality in good weather.
+	type WindowSlack = ConstU32<6>;
+	type MaxTraceBlocks = ConstU32<{ 30 * MINUTES }>;
+	type WeightInfo = weights::pallet_models::WeightInfo<Runtime>;
+}
+
+impl pallet_workers::Config for Runtime {
+	type Currency = Balances;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Models = wiring::Registry;
+	type StakeObserver = wiring::ActiveStake;
+	type MinBond = ConstU128<{ 100 * OPG }>;
+	type UnbondingDelay = ConstU32<DAYS>;
+	// An answer, its window, the window once more if data was withheld, a dispute, finality.
+	type LongestClaim = ConstU32<{ MAX_DEADLINE + 2 * MAX_WINDOW + LONGEST_DISPUTE + FINALITY }>;
+	type MaxServers = MaxServers;
+	type MaxServed = ConstU32<32>;
+	type MaxUnbonding = ConstU32<8>;
+	type WeightInfo = weights::pallet_workers::WeightInfo<Runtime>;
+}
+
+impl pallet_rewards::Config for Runtime {
+	type Currency = Balances;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type BurnShare = FeeBurn;
+	type TreasuryShare = FeeTreasury;
+	type MaxRoyalty = MaxRoyalty;
+	type TreasuryId = TreasuryPallet;
+	type EraLength = ConstU32<HOURS>;
+	type EmissionTotal = ConstU128<{ 100_000_000 * OPG }>;
+	// 96 months of 30.4375 days, in hours.
+	type EmissionEras = ConstU32<70_128>;
+	type HistoryDepth = ConstU32<168>;
+	type MissedDeadlineFault = MissedDeadlineFault;
+	type DeclinedFault = DeclinedFault;
+	type WeightInfo = weights::pallet_rewards::WeightInfo<Runtime>;
+}
+
+impl pallet_inference::Config for Runtime {
+	type Currency = Balances;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Models = wiring::Registry;
+	type Workers = wiring::Staked;
+	type Rewards = wiring::Fees;
+	type Randomness = pallet_babe::ParentBlockRandomness<Runtime>;
+	type WeightToFee = WeightToFee;
+	type LengthToFee = LengthToFee;
+	// Burned, like transaction fees.
+	type OnCharge = ();
+	type WeightInfo = weights::pallet_inference::WeightInfo<Runtime>;
+	type MaxInput = ConstU32<MAX_INLINE>;
+	type MaxOutput = ConstU32<MAX_INLINE>;
+	type MaxServers = MaxServers;
+	type DrawDelay = ConstU32<2>;
+	type MaxDrawPause = ConstU32<8>;
+	type MinDeadline = ConstU32<5>;
+	type MaxDeadline = ConstU32<MAX_DEADLINE>;
+	type MaxWindow = ConstU32<MAX_WINDOW>;
+	type ResultLifetime = ConstU32<DAYS>;
+	type MinBond = ConstU128<OPG>;
+	type BurnedShare = BurnedShare;
+	type MinFee = ConstU128<{ 5 * MILLI_OPG }>;
+	type LivenessPenalty = ConstU128<{ OPG / 10 }>;
+	type BaseCharge = ConstU128<{ 100 * MICRO_OPG }>;
+	type AgendaWeight = AgendaWeight;
+}
+
+impl<LocalCall> frame_system::offchain::CreateTransactionBase<LocalCall> for Runtime
+where
+	RuntimeCall: From<LocalCall>,
+{
+	type RuntimeCall = RuntimeCall;
+	type Extrinsic = UncheckedExtrinsic;
+}
+
+impl<LocalCall> frame_system::offchain::CreateTransaction<LocalCall> for Runtime
+where
+	RuntimeCall: From<LocalCall>,
+{
+	type Extension = TxExtension;
+
+	fn create_transaction(call: RuntimeCall, extension: TxExtension) -> UncheckedExtrinsic {
+		UncheckedExtrinsic::new_transaction(call, extension)
+	}
+}
+
+impl<LocalCall> frame_system::offchain::CreateAuthorizedTransaction<LocalCall> for Runtime
+where
+	RuntimeCall: From<LocalCall>,
+{
+	fn create_extension() -> TxExtension {
+		(
+			frame_system::AuthorizeCall::new(),
+			frame_system::CheckNonZeroSender::new(),
+			frame_system::CheckSpecVersion::new(),
+			frame_system::CheckTxVersion::new(),
+			frame_system::CheckGenesis::new(),
+			frame_system::CheckEra::from(sp_runtime::generic::Era::Immortal),
+			frame_system::CheckNonce::from(0),
+			frame_system::CheckWeight::new(),
+			pallet_transaction_payment::ChargeTransactionPayment::from(0),
+			frame_metadata_hash_extension::CheckMetadataHash::new(false),
+			frame_system::WeightReclaim::new(),
+		)
+	}
+}

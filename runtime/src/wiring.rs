@@ -1,0 +1,172 @@
+//! How Assay's pallets reach each other. Each declares what it needs in its `traits.rs`; here stands who gives it.
+
+use crate::{AccountId, Balance, Models, Rewards, Runtime, RuntimeHoldReason, Workers};
+use alloc::vec::Vec;
+use assay_primitives::{ModelId, ServiceKey, SlashReason, TensorType};
+use frame_support::dispatch::DispatchResult;
+use pallet_inference::traits::{Ask, Fault, ModelTerms, Shares};
+use sp_runtime::{DispatchError, Permill};
+
+/// The registry, as inference sees it.
+pub struct Registry;
+
+impl pallet_inference::traits::Models<AccountId, Balance> for Registry {
+	fn terms(model: &ModelId) -> Option<ModelTerms<Balance>> {
+		let record = Models::get(model).filter(|_| Models::is_active(model))?;
+		Some(ModelTerms {
+			inputs: record.header.inputs.into_inner(),
+			outputs: record.header.outputs.into_inner(),
+			price: record.price,
+			window: record.policy.window(),
+		})
+	}
+
+	fn outputs(model: &ModelId) -> Option<Vec<TensorType>> {
+		Models::get(model).map(|record| record.header.outputs.into_inner())
+	}
+
+	fn royalty(model: &ModelId) -> Option<(AccountId, Permill)> {
+		Models::get(model).map(|record| (record.owner, record.royalty))
+	}
+
+	fn acquire(model: &ModelId) -> DispatchResult {
+		Models::acquire(model)
+	}
+
+	fn release(model: &ModelId) {
+		Models::release(model)
+	}
+
+	fn uses(model: &ModelId) -> u32 {
+		pallet_models::Uses::<Runtime>::get(model)
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_model(input: u32, output: u32) -> ModelId {
+		crate::benchmarks::register_model(input, output)
+	}
+}
+
+impl pallet_workers::Models for Registry {
+	fn is_active(model: &ModelId) -> bool {
+		Models::is_active(model)
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn make_active() -> ModelId {
+		crate::benchmarks::register_model(4, 4)
+	}
+}
+
+/// The staked workers, as inference sees them.
+pub struct Staked;
+
+fn ask(terms: &pallet_workers::Terms) -> Ask<Balance> {
+	Ask { min_price: terms.min_price, coverage_price: terms.coverage_price, min_deadline: terms.min_deadline }
+}
+
+impl pallet_inference::traits::Workers<AccountId, Balance> for Staked {
+	fn draw(
+		model: &ModelId,
+		exclude: &[AccountId],
+		seed: [u8; 32],
+		accept: &mut dyn FnMut(&Ask<Balance>) -> Option<Balance>,
+	) -> Option<(AccountId, Ask<Balance>, Balance)> {
+		let drawn = Workers::draw(model, exclude, seed, |terms| accept(&ask(terms)));
+		drawn.map(|(worker, terms, bond)| (worker, ask(&terms), bond))
+	}
+
+	fn candidate(
+		worker: &AccountId,
+		model: &ModelId,
+		accept: &mut dyn FnMut(&Ask<Balance>) -> Option<Balance>,
+	) -> Result<(Ask<Balance>, Balance), DispatchError> {
+		let (terms, bond) = Workers::candidate(worker, model, |terms| accept(&ask(terms)))?;
+		Ok((ask(&terms), bond))
+	}
+
+	fn serves(worker: &AccountId, model: &ModelId) -> bool {
+		pallet_workers::Services::<Runtime>::contains_key(model, worker)
+	}
+
+	fn server_count(model: &ModelId) -> u32 {
+		Workers::server_count(model)
+	}
+
+	fn assign(worker: &AccountId, model: &ModelId, bond: Balance) -> DispatchResult {
+		Workers::assign(worker, model, bond)
+	}
+
+	fn answered(worker: &AccountId, model: &ModelId) {
+		Workers::answered(worker, model)
+	}
+
+	fn release(worker: &AccountId, bond: Balance) {
+		Workers::release(worker, bond)
+	}
+
+	fn slash(worker: &AccountId, amount: Balance, reason: SlashReason) -> Balance {
+		// Dropped, so burned: for silence, nobody is paid.
+		frame_support::traits::Imbalance::peek(&Workers::slash(worker, amount, reason))
+	}
+
+	fn service_key(worker: &AccountId) -> Option<ServiceKey> {
+		Workers::service_key(worker)
+	}
+
+	fn worker_of(key: &ServiceKey) -> Option<AccountId> {
+		Workers::worker_of(key)
+	}
+
+	fn covered(worker: &AccountId) -> Balance {
+		pallet_workers::Workers::<Runtime>::get(worker).map_or(0, |worker| worker.covered)
+	}
+
+	fn open_claims(worker: &AccountId) -> u32 {
+		pallet_workers::Workers::<Runtime>::get(worker).map_or(0, |worker| worker.open_claims)
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_workers(model: &ModelId, count: u32, key: ServiceKey) -> AccountId {
+		crate::benchmarks::bond_workers(model, count, key)
+	}
+}
+
+/// The split of fees, as inference sees it.
+pub struct Fees;
+
+impl pallet_inference::traits::Rewards<AccountId, Balance, RuntimeHoldReason> for Fees {
+	fn pay_out(
+		payer: &AccountId,
+		reason: &RuntimeHoldReason,
+		fee: Balance,
+		owner: &AccountId,
+		royalty: Permill,
+		worker: &AccountId,
+	) -> Result<Shares<Balance>, DispatchError> {
+		let shares = Rewards::pay_out(payer, reason, fee, owner, royalty, worker)?;
+		Ok(Shares {
+			burned: shares.burned,
+			treasury: shares.treasury,
+			royalty: shares.royalty,
+			worker: shares.worker,
+		})
+	}
+
+	fn note_fault(worker: &AccountId, fault: Fault) {
+		let fault = match fault {
+			Fault::MissedDeadline => pallet_rewards::Fault::MissedDeadline,
+			Fault::Declined => pallet_rewards::Fault::Declined,
+		};
+		Rewards::note_fault(worker, fault)
+	}
+}
+
+/// Emission follows active stake.
+pub struct ActiveStake;
+
+impl pallet_workers::StakeObserver<AccountId, Balance> for ActiveStake {
+	fn active_stake_changed(worker: &AccountId, stake: Balance) {
+		Rewards::set_active_stake(worker, stake)
+	}
+}

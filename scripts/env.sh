@@ -1,0 +1,19 @@
+# Sourced by the other scripts and by anyone who calls cargo by hand: `. scripts/env.sh`.
+# Says where build outputs go and which toolchain compiles the runtime to Wasm.
+
+# Outside the clone, so that a second clone (CI's, say) finds a warm cache.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/assay/target}"
+
+if ! command -v cargo >/dev/null 2>&1 && [ -x "$HOME/.cargo/bin/cargo" ]; then
+	PATH="$HOME/.cargo/bin:$PATH"
+fi
+
+# The Wasm runtime needs the target wasm32v1-none. Where the default toolchain lacks it, scripts/setup has linked Debian's
+# compiler as the rustup toolchain `debian`.
+if [ -z "${WASM_BUILD_TOOLCHAIN:-}" ] && command -v rustup >/dev/null 2>&1 &&
+	[ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32v1-none/lib" ]; then
+	export WASM_BUILD_TOOLCHAIN=debian
+fi
+
+# Debian's protoc is old enough to want the flag; newer ones ignore it.
+export PROTOC="${PROTOC:-$(command -v protoc || true)}"

@@ -1,0 +1,258 @@
+//! The command line.
+
+use crate::{
+	account::Who,
+	amount::{Amount, Share},
+};
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Ask an AI model a question on the Assay chain, and get an answer that someone has staked money on.
+#[derive(Parser, Debug)]
+#[command(name = "assay", version, about, max_term_width = 100)]
+pub struct Args {
+	/// What holds for every command.
+	#[command(flatten)]
+	pub global: Global,
+	/// What to do.
+	#[command(subcommand)]
+	pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(ClapArgs, Debug)]
+pub struct Global {
+	/// Where the node listens for JSON-RPC.
+	#[arg(long, global = true, env = "ASSAY_URL", default_value = "ws://127.0.0.1:9944")]
+	pub url: String,
+	/// Who signs and pays: a development name (//Bob), env:VARIABLE or file:PATH with a seed or a phrase in it.
+	#[arg(long, global = true, env = "ASSAY_ACCOUNT", value_name = "WHO")]
+	pub account: Option<Who>,
+	/// Print one JSON object on stdout and nothing else there. Amounts are in planck, as strings.
+	#[arg(long, global = true)]
+	pub json: bool,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+	/// List, show and register models.
+	#[command(subcommand)]
+	Models(ModelsCommand),
+	/// Ask a model, and follow the request until the answer is settled and paid for.
+	Infer(Infer),
+	/// Look at a job and its result.
+	Job(Job),
+	/// Be a worker: bond, serve, unbond; or look at one.
+	#[command(subcommand)]
+	Worker(WorkerCommand),
+	/// Show what an account has.
+	Account(Account),
+	/// Eras and payouts for workers.
+	#[command(subcommand)]
+	Rewards(RewardsCommand),
+}
+
+/// `assay models`.
+#[derive(Subcommand, Debug)]
+pub enum ModelsCommand {
+	/// Every model on the chain.
+	List,
+	/// All about one model.
+	Show {
+		/// Its id (0x…), owner/name, or its name if no other model has it.
+		model: String,
+	},
+	/// Register a model, or a new version of one.
+	Register(Register),
+}
+
+/// `assay models register`.
+#[derive(ClapArgs, Debug)]
+pub struct Register {
+	/// The model: an ONNX file, or its canonical form (.assay).
+	pub file: PathBuf,
+	/// The name, new among your models (with --update: the name of a model of yours).
+	#[arg(long)]
+	pub name: String,
+	/// The least fee for one inference, in OPG.
+	#[arg(long)]
+	pub price: Amount,
+	/// Your share of each fee, at most 30%.
+	#[arg(long, default_value = "0%")]
+	pub royalty: Share,
+	/// The blocks in which an answer can be challenged (default: the shortest the chain allows).
+	#[arg(long)]
+	pub window: Option<u32>,
+	/// The blocks a watchtower needs to recompute one inference.
+	#[arg(long, default_value_t = 1)]
+	pub recompute_blocks: u32,
+	/// The blocks a worker needs to build the trace of one inference.
+	#[arg(long, default_value_t = 1)]
+	pub trace_blocks: u32,
+	/// Where workers and challengers can get the canonical form; may be given several times.
+	#[arg(long, value_name = "URL")]
+	pub artifact: Vec<String>,
+	/// Register a new version of a name you have.
+	#[arg(long)]
+	pub update: bool,
+	/// Also write the canonical form to this file, for workers to serve.
+	#[arg(long, value_name = "FILE")]
+	pub save: Option<PathBuf>,
+}
+
+/// `assay infer`.
+#[derive(ClapArgs, Debug)]
+pub struct Infer {
+	/// The model: its id (0x…), owner/name, or its name if no other model has it.
+	pub model: String,
+	/// The input: .png (scaled to the model's size), .json (Open Inference Protocol v2 request) or .bin (raw tensor bytes).
+	pub file: PathBuf,
+	/// The worker to ask (default: the chain draws one, by stake).
+	#[arg(long, value_name = "WHO")]
+	pub worker: Option<Who>,
+	/// The most to pay, in OPG (default: what the dearest worker of the model asks).
+	#[arg(long, value_name = "OPG")]
+	pub max_fee: Option<Amount>,
+	/// What you stand to lose by a wrong answer, in OPG. It is covered by the worker's bond, and costs extra.
+	#[arg(long, value_name = "OPG", default_value = "0")]
+	pub coverage: Amount,
+	/// Blocks from now until the answer must be there.
+	#[arg(long, value_name = "BLOCKS")]
+	pub deadline: Option<u32>,
+	/// The blocks in which the answer can be challenged; longer than the model's own window only.
+	#[arg(long, value_name = "BLOCKS")]
+	pub window: Option<u32>,
+}
+
+/// `assay job`.
+#[derive(ClapArgs, Debug)]
+pub struct Job {
+	/// The number of the job.
+	pub id: u64,
+}
+
+/// `assay account`.
+#[derive(ClapArgs, Debug)]
+pub struct Account {
+	/// An address, 0x and 64 hex digits, or what --account takes. Default: --account.
+	pub who: Option<Who>,
+}
+
+/// `assay worker`.
+#[derive(Subcommand, Debug)]
+pub enum WorkerCommand {
+	/// Show a worker's stake and what it serves.
+	Status {
+		/// The worker (default: --account).
+		who: Option<Who>,
+	},
+	/// Become a worker with this much stake.
+	Bond {
+		/// In OPG.
+		amount: Amount,
+	},
+	/// Add to the stake.
+	BondExtra {
+		/// In OPG.
+		amount: Amount,
+	},
+	/// Set the service key: the key with which your node signs answers.
+	Key {
+		/// The public key (0x and 64 hex digits), or //name, env:VARIABLE or file:PATH with the secret one.
+		key: Who,
+		/// Also put the secret key into the node's keystore. The node at --url must be your own.
+		#[arg(long)]
+		insert: bool,
+	},
+	/// Serve a model, or change the terms on which you do.
+	Serve {
+		/// The model.
+		model: String,
+		/// How many jobs you compute at once.
+		#[arg(long, default_value_t = 1)]
+		capacity: u32,
+		/// The least fee for one inference, in OPG.
+		#[arg(long, default_value = "0")]
+		min_price: Amount,
+		/// What you ask for coverage: a share of it, per block.
+		#[arg(long, default_value = "0%")]
+		coverage_price: Share,
+		/// The shortest deadline you take, in blocks.
+		#[arg(long, default_value_t = 5)]
+		min_deadline: u32,
+	},
+	/// Serve a model no longer. Jobs you have go on.
+	Stop {
+		/// The model.
+		model: String,
+	},
+	/// Take no new jobs for now.
+	Pause,
+	/// Take jobs again.
+	Resume,
+	/// Start to take stake out. It stays liable until the unbonding delay is over.
+	Unbond {
+		/// In OPG, or `all`.
+		amount: AmountOrAll,
+	},
+	/// Take out what is due.
+	Withdraw,
+}
+
+/// An amount, or everything there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmountOrAll {
+	/// Everything.
+	All,
+	/// So much.
+	Some(Amount),
+}
+
+impl std::str::FromStr for AmountOrAll {
+	type Err = String;
+
+	fn from_str(text: &str) -> Result<Self, String> {
+		if text == "all" {
+			return Ok(Self::All);
+		}
+		text.parse().map(Self::Some)
+	}
+}
+
+/// `assay rewards`.
+#[derive(Subcommand, Debug)]
+pub enum RewardsCommand {
+	/// The running era, and what a worker can claim.
+	Era {
+		/// The worker (default: --account).
+		who: Option<Who>,
+	},
+	/// Claim a worker's payout of one era. Anyone may.
+	Payout {
+		/// The era.
+		era: u32,
+		/// The worker (default: --account).
+		who: Option<Who>,
+	},
+}
+
+#[cfg(test)]
+mod tests {
+	use super::*;
+	use clap::CommandFactory;
+
+	#[test]
+	fn command_line_should_be_consistent() {
+		Args::command().debug_assert();
+	}
+
+	#[test]
+	fn command_line_should_take_global_options_anywhere() {
+		let args =
+			Args::parse_from(["assay", "infer", "digits", "7.png", "--account", "//Bob", "--json", "--max-fee", "0.5"]);
+		assert!(args.global.json);
+		let Command::Infer(infer) = args.command else { panic!("not infer") };
+		assert_eq!(infer.max_fee, Some(Amount(crate::amount::OPG / 2)));
+	}
+}

@@ -1,0 +1,31 @@
+//! The library under the command `assay`: talk to an Assay chain from Rust.
+//!
+//! Nothing here is generated from a runtime. Names are looked up in the metadata of the chain at run time, so a runtime
+//! upgrade that keeps the names keeps the client working.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`amount`] | OPG on the command line, planck on the chain |
+//! | [`account`] | who signs, who is meant; balances |
+//! | [`chain`] | connection, storage, view functions, submit and watch, errors in words |
+//! | [`types`] | what the pallets store and emit, as far as clients care |
+//! | [`models`] | find, show and register models |
+//! | [`input`] | PNG, JSON and raw files as input tensors |
+//! | [`infer`] | request an inference and follow it to its settlement |
+//! | [`job`] | look at one job |
+//! | [`worker`] | bond, serve, unbond |
+//! | [`rewards`] | eras and payouts |
+//! | [`report`] | what goes to the terminal, and what to a script |
+
+pub mod account;
+pub mod amount;
+pub mod args;
+pub mod chain;
+pub mod infer;
+pub mod input;
+pub mod job;
+pub mod models;
+pub mod report;
+pub mod rewards;
+pub mod types;
+pub mod worker;

@@ -1,0 +1,318 @@
+//! Processes: the node, the engine, the command line client. Each is killed when it goes out of scope, and only these are.
+
+use anyhow::{bail, Context};
+use assay_cli::chain::Chain;
+use serde_json::Value;
+use std::{
+	fs::{self, File},
+	io::Read,
+	net::SocketAddr,
+	path::{Path, PathBuf},
+	process::{Child, Command, Stdio},
+	sync::atomic::{AtomicU32, Ordering},
+	time::{Duration, Instant},
+};
+
+/// A process that has not said what it should by then is taken for dead. Generous: the machine may be busy building.
+const SILENCE: Duration = Duration::from_secs(120);
+/// How often a log is looked at.
+const GLANCE: Duration = Duration::from_millis(50);
+/// Lines of a log that a failing test shows.
+const TAIL: usize = 25;
+
+/// A binary of this workspace, next to the running test.
+fn binary(name: &str) -> PathBuf {
+	let test = std::env::current_exe().expect("the test has a path");
+	let folder = test.parent().and_then(Path::parent).expect("the test lies in the target directory");
+	let path = folder.join(name);
+	assert!(path.is_file(), "{} is not built: run `cargo build --release --workspace --bins` first", path.display());
+	path
+}
+
+/// A temporary folder. It goes when it is dropped, unless the test is failing: then it stays, to be looked at.
+pub struct Folder(PathBuf);
+
+impl Folder {
+	/// A new folder. `theme` is part of its name.
+	pub fn new(theme: &str) -> Self {
+		static COUNT: AtomicU32 = AtomicU32::new(0);
+		let count = COUNT.fetch_add(1, Ordering::Relaxed);
+		let path = std::env::temp_dir().join(format!("assay-test-{}-{count}-{theme}", std::process::id()));
+		fs::create_dir_all(&path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
+		Self(path)
+	}
+
+	/// Where it is.
+	pub fn path(&self) -> &Path {
+		&self.0
+	}
+}
+
+impl Drop for Folder {
+	fn drop(&mut self) {
+		if !std::thread::panicking() {
+			let _ = fs::remove_dir_all(&self.0);
+		}
+	}
+}
+
+/// A child process whose output goes to a file.
+struct Process {
+	name: &'static str,
+	child: Child,
+	log: PathBuf,
+	// Where the output of this very process starts: a log goes on over restarts.
+	start: u64,
+}
+
+impl Process {
+	fn start(name: &'static str, command: &mut Command, log: &Path) -> Self {
+		let file = File::options().create(true).append(true).open(log);
+		let file = file.unwrap_or_else(|error| panic!("cannot write {}: {error}", log.display()));
+		let start = file.metadata().map(|metadata| metadata.len()).unwrap_or_default();
+		let other = file.try_clone().expect("a file can be opened twice");
+		let child = command.stdin(Stdio::null()).stdout(file).stderr(other).spawn();
+		let child = child.unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+		Self { name, child, log: log.into(), start }
+	}
+
+	/// What the process has said so far.
+	fn said(&self) -> String {
+		let text = fs::read(&self.log).unwrap_or_default();
+		let own = text.get(usize::try_from(self.start).unwrap_or_default()..).unwrap_or_default();
+		String::from_utf8_lossy(own).into_owned()
+	}
+
+	/// Waits until the process says something, and returns what `find` makes of it.
+	fn wait_for<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+		let since = Instant::now();
+		loop {
+			if let Some(found) = self.said().lines().find_map(&find) {
+				return found;
+			}
+			if let Ok(Some(status)) = self.child.try_wait() {
+				panic!("{} ended ({status}) before it said {what}; {}", self.name, self.tail());
+			}
+			assert!(since.elapsed() < SILENCE, "{} did not say {what} in {SILENCE:?}; {}", self.name, self.tail());
+			std::thread::sleep(GLANCE);
+		}
+	}
+
+	fn tail(&self) -> String {
+		let said = self.said();
+		let lines: Vec<&str> = said.lines().collect();
+		let last = lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default().join("\n  ");
+		format!("its log is {} and ends:\n  {last}", self.log.display())
+	}
+
+	fn kill(&mut self) {
+		// SIGKILL: nothing is flushed, nobody is asked.
+		let _ = self.child.kill();
+		let _ = self.child.wait();
+	}
+}
+
+impl Drop for Process {
+	fn drop(&mut self) {
+		self.kill();
+		if std::thread::panicking() {
+			eprintln!("{}: {}", self.name, self.tail());
+		}
+	}
+}
+
+/// How a node is started.
+#[derive(Clone, Default)]
+pub struct NodeOptions {
+	/// The engine's URL; none: the one inside the node.
+	pub engine_url: Option<String>,
+	/// No engine and no role.
+	pub no_engine: bool,
+}
+
+/// A node of a development chain of its own.
+pub struct Node {
+	process: Option<Process>,
+	options: NodeOptions,
+	folder: Folder,
+	url: String,
+}
+
+impl Node {
+	/// Starts a node on a new chain, and waits until it listens.
+	pub fn start(theme: &str, options: NodeOptions) -> Self {
+		let mut node = Self { process: None, options, folder: Folder::new(theme), url: String::new() };
+		node.restart();
+		node
+	}
+
+	/// Where it listens for JSON-RPC.
+	pub fn url(&self) -> &str {
+		&self.url
+	}
+
+	/// What it has logged since it was last started.
+	pub fn log(&self) -> String {
+		self.process.as_ref().map(Process::said).unwrap_or_default()
+	}
+
+	/// Kills it with SIGKILL.
+	pub fn kill(&mut self) {
+		if let Some(process) = &mut self.process {
+			process.kill();
+		}
+	}
+
+	/// Starts it again on the same chain, and waits until it listens.
+	pub fn restart(&mut self) {
+		self.kill();
+		let mut command = Command::new(binary("assay-node"));
+		command.arg("--dev").arg("--base-path").arg(self.folder.path().join("chain"));
+		// Free ports, nothing to the outside, and blocks that stay readable.
+		command.args(["--rpc-port", "0", "--listen-addr", "/ip4/127.0.0.1/tcp/0", "--no-mdns", "--no-prometheus"]);
+		command.args(["--no-telemetry", "--no-hardware-benchmarks", "--state-pruning", "archive"]);
+		if let Some(url) = &self.options.engine_url {
+			command.args(["--engine-url", url]);
+		}
+		if self.options.no_engine {
+			command.arg("--no-engine");
+		}
+		let mut process = Process::start("assay-node", &mut command, &self.folder.path().join("node.log"));
+		let address = process.wait_for("where its JSON-RPC server listens", |line| {
+			let rest = line.split("Running JSON-RPC server: addr=").nth(1)?;
+			rest.split(',').next()?.trim().parse::<SocketAddr>().ok()
+		});
+		self.url = format!("ws://{address}");
+		self.process = Some(process);
+	}
+
+	/// A connection to it.
+	pub async fn chain(&self) -> anyhow::Result<Chain> {
+		Chain::connect(&self.url).await
+	}
+
+	/// The command line client, talking to this node.
+	pub fn cli(&self) -> Cli {
+		Cli { url: self.url.clone() }
+	}
+}
+
+/// An inference engine that runs by itself, with the sample model in its store.
+pub struct Engine {
+	process: Option<Process>,
+	folder: Folder,
+	address: SocketAddr,
+}
+
+impl Engine {
+	/// An engine that is not running yet, at an address that it will keep.
+	pub fn new(theme: &str) -> Self {
+		let folder = Folder::new(theme);
+		let imported = Command::new(binary("assay-engine"))
+			.arg("import")
+			.arg(crate::repository().join("models/digits/digits.onnx"))
+			.arg("--store")
+			.arg(folder.path().join("models"))
+			.output()
+			.expect("the engine can be started");
+		assert!(imported.status.success(), "the sample model: {}", String::from_utf8_lossy(&imported.stderr));
+		// A port that was free a moment ago, and that the system gives to nobody else soon.
+		let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+		let address = listener.local_addr().expect("a bound socket has an address");
+		Self { process: None, folder, address }
+	}
+
+	/// Where it listens, or will.
+	pub fn url(&self) -> String {
+		format!("http://{}", self.address)
+	}
+
+	/// Starts it, and waits until it listens.
+	pub fn start(&mut self) {
+		self.kill();
+		let mut command = Command::new(binary("assay-engine"));
+		command.arg("serve").arg("--store").arg(self.folder.path().join("models"));
+		command.args(["--listen", &self.address.to_string(), "--threads", "1"]);
+		let mut process = Process::start("assay-engine", &mut command, &self.folder.path().join("engine.log"));
+		process.wait_for("that it serves", |line| line.contains("serving 1 models").then_some(()));
+		self.process = Some(process);
+	}
+
+	/// Kills it with SIGKILL.
+	pub fn kill(&mut self) {
+		if let Some(mut process) = self.process.take() {
+			process.kill();
+		}
+	}
+}
+
+/// The command line client.
+pub struct Cli {
+	url: String,
+}
+
+/// What a command said.
+pub struct CliOutput {
+	/// Its exit code.
+	pub code: i32,
+	/// The object on stdout.
+	pub json: Value,
+	/// Everything on stderr.
+	pub stderr: String,
+}
+
+impl Cli {
+	/// Runs `assay` with `--json`, and makes sure that stdout is one JSON object.
+	pub fn run(&self, arguments: &[&str]) -> anyhow::Result<CliOutput> {
+		let mut command = Command::new(binary("assay"));
+		command
+			.args(arguments)
+			.args(["--json", "--url", &self.url])
+			.env_remove("ASSAY_URL")
+			.env_remove("ASSAY_ACCOUNT");
+		let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+		let (stdout, stderr) = (child.stdout.take().context("stdout")?, child.stderr.take().context("stderr")?);
+		let read = |mut pipe: Box<dyn Read + Send>| {
+			std::thread::spawn(move || {
+				let mut text = String::new();
+				let _ = pipe.read_to_string(&mut text);
+				text
+			})
+		};
+		let (stdout, stderr) = (read(Box::new(stdout)), read(Box::new(stderr)));
+		let since = Instant::now();
+		let status = loop {
+			if let Some(status) = child.try_wait()? {
+				break Some(status);
+			}
+			// A job takes at most a few minutes on these chains.
+			if since.elapsed() > 3 * SILENCE {
+				let _ = child.kill();
+				let _ = child.wait();
+				break None;
+			}
+			std::thread::sleep(GLANCE);
+		};
+		let text = |thread: std::thread::JoinHandle<String>| thread.join().unwrap_or_default();
+		let (stdout, stderr) = (text(stdout), text(stderr));
+		let Some(status) = status else { bail!("assay {arguments:?} did not end; it said: {stderr}") };
+		let json = serde_json::from_str(&stdout).with_context(|| {
+			format!("assay {arguments:?} printed no single JSON object but {stdout:?}; it said: {stderr}")
+		})?;
+		Ok(CliOutput { code: status.code().unwrap_or(-1), json, stderr })
+	}
+
+	/// Like [`Cli::run`], for a command that must succeed.
+	pub fn succeed(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+		let output = self.run(arguments)?;
+		anyhow::ensure!(output.code == 0, "assay {arguments:?} failed: {}", output.stderr);
+		Ok(output.json)
+	}
+
+	/// Like [`Cli::run`], for a command that must fail with exit code 1. Returns what it says.
+	pub fn fail(&self, arguments: &[&str]) -> anyhow::Result<String> {
+		let output = self.run(arguments)?;
+		anyhow::ensure!(output.code == 1, "assay {arguments:?} ended with {}: {}", output.code, output.json);
+		Ok(output.json["error"].as_str().unwrap_or_default().to_owned())
+	}
+}

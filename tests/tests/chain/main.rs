@@ -1,0 +1,8 @@
+//! The development chain, end to end. Each test has a node of its own, so they can run side by side.
+
+mod engine;
+mod hostile;
+mod hundred;
+mod restart;
+mod tour;
+mod wallet;
