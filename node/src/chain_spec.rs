@@ -4,6 +4,9 @@
 use assay_runtime::WASM_BINARY;
 use sc_service::{ChainType, Properties};
 
+/// What the names of the network protocols begin with.
+const PROTOCOL_ID: &str = "assay";
+
 /// A chain spec without extensions.
 pub(crate) type ChainSpec = sc_service::GenericChainSpec;
 
@@ -14,6 +17,7 @@ pub(crate) fn development() -> Result<ChainSpec, String> {
 		.with_id("assay_dev")
 		.with_chain_type(ChainType::Development)
 		.with_genesis_config_preset_name(sp_genesis_builder::DEV_RUNTIME_PRESET)
+		.with_protocol_id(PROTOCOL_ID)
 		.with_properties(properties())
 		.build())
 }
@@ -25,6 +29,7 @@ pub(crate) fn local() -> Result<ChainSpec, String> {
 		.with_id("assay_local")
 		.with_chain_type(ChainType::Local)
 		.with_genesis_config_preset_name(sp_genesis_builder::LOCAL_TESTNET_RUNTIME_PRESET)
+		.with_protocol_id(PROTOCOL_ID)
 		.with_properties(properties())
 		.build())
 }

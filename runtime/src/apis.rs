@@ -19,8 +19,8 @@ use sp_runtime::{
 	ApplyExtrinsicResult,
 };
 
-/// The versions of the APIs below.
-pub use api::RUNTIME_API_VERSIONS;
+/// The APIs, as the node declares that it needs them, and their versions.
+pub use api::{RuntimeApi, RUNTIME_API_VERSIONS};
 
 mod api {
 	use super::*;

@@ -1,7 +1,12 @@
 //! How a chain starts: the accounts, keys, models and workers of its first block.
 
 use crate::{configs::BABE_GENESIS_EPOCH_CONFIG, opaque::SessionKeys, AccountId, Balance};
-use alloc::{format, string::String, vec, vec::Vec};
+use alloc::{
+	format,
+	string::{String, ToString},
+	vec,
+	vec::Vec,
+};
 use assay_primitives::{ModelHeader, Policy, ServiceKey, MILLI_OPG, OPG};
 use codec::{Decode, Encode};
 use pallet_models::Registration;

@@ -29,6 +29,7 @@ pub use assay_primitives::{AccountId, Balance, BlockNumber, Hash, Nonce, Signatu
 #[cfg(feature = "std")]
 pub use try_state::check_invariants;
 
+use alloc::vec::Vec;
 use sp_runtime::{
 	generic, impl_opaque_keys,
 	traits::BlakeTwo256,

@@ -3,7 +3,7 @@
 //! Everything follows the *best* block, which is what people wait for. A dev chain finalises it one or two blocks later.
 
 use anyhow::{anyhow, bail, Context};
-use codec::{Compact, Encode};
+use codec::{Compact, Decode, Encode};
 use std::{fmt, sync::Arc};
 use subxt::{
 	backend::LegacyBackend,
@@ -42,6 +42,8 @@ pub type Call = DynamicPayload<Composite<()>>;
 
 /// The pallets without which it is not an Assay chain.
 const PALLETS: [&str; 3] = ["Models", "Workers", "Inference"];
+/// The length of a view function's id: two hashes of 16 bytes.
+const VIEW_FUNCTION_ID: usize = 32;
 /// How long a transaction stays valid, in blocks.
 const MORTAL_BLOCKS: u64 = 64;
 
@@ -199,8 +201,22 @@ impl Chain {
 		A: IntoArguments,
 		R: DecodeAsType,
 	{
+		let context = || format!("cannot ask {pallet}.{function}");
+		let metadata = at.metadata_ref();
+		let view = metadata.pallet_by_name(pallet).and_then(|pallet| pallet.view_function_by_name(function));
+		let output = view.context("the chain has no such view function").with_context(context)?.output_ty();
 		let payload = dynamic::view_function_call::<A, R>(pallet, function, arguments);
-		at.view_functions().call(payload).await.with_context(|| format!("cannot ask {pallet}.{function}"))
+		let encoded = at.view_functions().encode_args(payload).with_context(context)?;
+		// The runtime API takes the function's id and its arguments *as bytes*, and gives a result of bytes; subxt 0.50 leaves
+		// both lengths out.
+		let (id, arguments) = encoded.split_at_checked(VIEW_FUNCTION_ID).with_context(context)?;
+		let parameters = [id, &arguments.encode()].concat();
+		let reply = at.view_functions().call_raw(Some(&parameters)).await.with_context(context)?;
+		let reply = match reply.split_first() {
+			Some((0, bytes)) => Vec::<u8>::decode(&mut &*bytes).with_context(context)?,
+			_ => bail!("{}: the chain could not carry it out", context()),
+		};
+		R::decode_as_type(&mut &reply[..], output, metadata.types()).with_context(context)
 	}
 
 	/// A constant.
