@@ -4,6 +4,10 @@
 # Outside the clone, so that a second clone (CI's, say) finds a warm cache.
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/assay/target}"
 
+# The runtime's Wasm build happens there, too, and has to be told where its lock file is.
+WASM_BUILD_WORKSPACE_HINT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+export WASM_BUILD_WORKSPACE_HINT
+
 if ! command -v cargo >/dev/null 2>&1 && [ -x "$HOME/.cargo/bin/cargo" ]; then
 	PATH="$HOME/.cargo/bin:$PATH"
 fi

@@ -4,24 +4,35 @@
 use assay_server::{Engine, EngineOptions};
 use sc_service::TaskManager;
 use std::{
-	net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+	net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 	path::Path,
 	sync::Arc,
 };
+use tokio::net::TcpListener;
 
 /// The model with which the development chain starts.
 const SAMPLE_MODEL: &[u8] = include_bytes!("../../models/digits/digits.assay");
 
-/// Starts an engine over the models in `folder`, which gets the sample model too, and says at which URL it answers. Call it
-/// within a Tokio runtime. If the engine stops later, the node goes on without it.
-pub(crate) fn start(listen: SocketAddr, folder: &Path, task_manager: &TaskManager) -> Result<String, String> {
-	let engine = open(folder).map_err(|error| format!("The inference engine cannot start: {error}"))?;
-	let (listener, address) = bind(listen).map_err(|error| {
+/// Takes the address at which the engine will listen; port 0 is any free one. Call it within a Tokio runtime.
+pub(crate) fn bind(listen: SocketAddr) -> Result<TcpListener, String> {
+	let bind = || {
+		let listener = std::net::TcpListener::bind(listen)?;
+		listener.set_nonblocking(true)?;
+		TcpListener::from_std(listener)
+	};
+	bind().map_err(|error| {
 		format!(
 			"The inference engine cannot listen on {listen}: {error}. Is another node running? Choose an address with \
 			 --engine-listen, or leave that flag out for a free port."
 		)
-	})?;
+	})
+}
+
+/// Starts an engine over the models in `folder`, which gets the sample model too, and says at which URL it answers. If the
+/// engine stops later, the node goes on without it.
+pub(crate) fn start(listener: TcpListener, folder: &Path, task_manager: &TaskManager) -> Result<String, String> {
+	let engine = open(folder).map_err(|error| format!("The inference engine cannot start: {error}"))?;
+	let address = listener.local_addr().map_err(|error| format!("The inference engine has no address: {error}"))?;
 	let url = url_of(address);
 	if address.ip().is_loopback() {
 		log::info!("🧮 Inference engine listens at {url} (models in {})", folder.display());
@@ -55,13 +66,6 @@ fn open(folder: &Path) -> Result<Arc<Engine>, assay_server::StoreError> {
 	let sample = engine.store().put(SAMPLE_MODEL)?;
 	log::info!("🧮 Sample model digits: 0x{sample}");
 	Ok(Arc::new(engine))
-}
-
-fn bind(listen: SocketAddr) -> std::io::Result<(tokio::net::TcpListener, SocketAddr)> {
-	let listener = TcpListener::bind(listen)?;
-	listener.set_nonblocking(true)?;
-	let address = listener.local_addr()?;
-	Ok((tokio::net::TcpListener::from_std(listener)?, address))
 }
 
 /// The URL under which this machine reaches `address`.

@@ -8,7 +8,7 @@ use assay_primitives::offchain::Settings;
 use assay_runtime::{apis::RuntimeApi, opaque::Block, Hash};
 use futures::FutureExt;
 use sc_client_api::{Backend, BlockBackend};
-use sc_consensus_babe::{BabeBlockImport, BabeLink, BabeWorkerHandle, SlotProportion};
+use sc_consensus_babe::{BabeBlockImport, BabeLink, SlotProportion};
 use sc_consensus_grandpa::{GrandpaBlockImport, GrandpaPruningFilter, LinkHalf, SharedVoterState};
 use sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging;
 use sc_network::NetworkBackend;
@@ -58,8 +58,6 @@ const MAX_BLOCK_PROPOSAL_SLOT_PORTION: f32 = 2.0 / 3.0;
 pub(crate) struct Consensus {
 	block_import: BabeImport,
 	babe_link: BabeLink<Block>,
-	/// BABE stops answering when this is dropped, and the node with it.
-	babe_handle: BabeWorkerHandle<Block>,
 	grandpa_link: LinkHalf<Block, FullClient, SelectChain>,
 	inherent_data: Arc<InherentData>,
 	telemetry: Option<Telemetry>,
@@ -86,13 +84,14 @@ pub(crate) fn new_partial(config: &Configuration) -> Result<Parts, Error> {
 		None => None,
 	};
 
-	let (client, backend, keystore_container, task_manager) = sc_service::new_full_parts::<Block, RuntimeApi, Executor>(
-		config,
-		telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
-		sc_service::new_wasm_executor::<HostFunctions>(&config.executor),
-		// Warp sync starts from justifications, so their blocks stay however much is pruned.
-		vec![Arc::new(GrandpaPruningFilter)],
-	)?;
+	let (client, backend, keystore_container, mut task_manager) =
+		sc_service::new_full_parts::<Block, RuntimeApi, Executor>(
+			config,
+			telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
+			sc_service::new_wasm_executor::<HostFunctions>(&config.executor),
+			// Warp sync starts from justifications, so their blocks stay however much is pruned.
+			vec![Arc::new(GrandpaPruningFilter)],
+		)?;
 	let client = Arc::new(client);
 
 	let telemetry = telemetry.map(|(worker, telemetry)| {
@@ -149,6 +148,8 @@ pub(crate) fn new_partial(config: &Configuration) -> Result<Parts, Error> {
 		registry: config.prometheus_registry(),
 		telemetry: telemetry_handle,
 	})?;
+	// BABE's task ends when this is dropped, and it is one that the node does not live without.
+	task_manager.keep_alive(babe_handle);
 
 	Ok(PartialComponents {
 		client,
@@ -158,7 +159,7 @@ pub(crate) fn new_partial(config: &Configuration) -> Result<Parts, Error> {
 		select_chain,
 		import_queue,
 		transaction_pool,
-		other: Consensus { block_import, babe_link, babe_handle, grandpa_link, inherent_data, telemetry },
+		other: Consensus { block_import, babe_link, grandpa_link, inherent_data, telemetry },
 	})
 }
 
@@ -167,6 +168,12 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	config: Configuration,
 	plan: InferencePlan,
 ) -> Result<TaskManager, Error> {
+	// Before anything else runs that would have to be stopped again if the address is taken.
+	let engine_listener = match plan.engine {
+		EngineChoice::Embedded(listen) => Some(engine::bind(listen).map_err(failure)?),
+		EngineChoice::At(_) | EngineChoice::None => None,
+	};
+
 	let PartialComponents {
 		client,
 		backend,
@@ -175,22 +182,21 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 		select_chain,
 		import_queue,
 		transaction_pool,
-		other: Consensus { block_import, babe_link, babe_handle, grandpa_link, inherent_data, mut telemetry },
+		other: Consensus { block_import, babe_link, grandpa_link, inherent_data, mut telemetry },
 	} = new_partial(&config)?;
-	task_manager.keep_alive(babe_handle);
 	let keystore = keystore_container.keystore();
 
 	// Before the first off-chain worker runs.
-	prepare_inference(&config, &plan, &backend, &keystore, &task_manager)?;
+	prepare_inference(&config, &plan, engine_listener, &backend, &keystore, &task_manager)?;
 
 	let metrics = Network::register_notification_metrics(config.prometheus_registry());
 	let mut net_config = sc_network::config::FullNetworkConfiguration::<Block, Hash, Network>::new(
 		&config.network,
 		config.prometheus_registry().cloned(),
 	);
-	let genesis = client.block_hash(0)?.ok_or_else(|| {
-		Error::Other("The database holds no first block. Remove it with `assay-node purge-chain`.".into())
-	})?;
+	let genesis = client
+		.block_hash(0)?
+		.ok_or_else(|| failure("The database holds no first block. Remove it with `assay-node purge-chain`."))?;
 	let grandpa_protocol = sc_consensus_grandpa::protocol_standard_name(&genesis, &config.chain_spec);
 	let (grandpa_peers, grandpa_notifications) = sc_consensus_grandpa::grandpa_peers_set_config::<_, Network>(
 		grandpa_protocol.clone(),
@@ -339,23 +345,24 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 fn prepare_inference(
 	config: &Configuration,
 	plan: &InferencePlan,
+	engine_listener: Option<tokio::net::TcpListener>,
 	backend: &FullBackend,
 	keystore: &sp_keystore::KeystorePtr,
 	task_manager: &TaskManager,
 ) -> Result<(), Error> {
-	let engine_url = match &plan.engine {
-		EngineChoice::None => String::new(),
-		EngineChoice::At(url) => {
+	let engine_url = match (&plan.engine, engine_listener) {
+		(_, Some(listener)) => {
+			engine::start(listener, &config.data_path.join("models"), task_manager).map_err(failure)?
+		}
+		(EngineChoice::At(url), None) => {
 			log::info!("🧮 Inference engine at {url}");
 			url.clone()
 		}
-		EngineChoice::Embedded(listen) => {
-			engine::start(*listen, &config.data_path.join("models"), task_manager).map_err(Error::Other)?
-		}
+		(_, None) => String::new(),
 	};
 
 	if plan.dev_service_key {
-		worker::insert_dev_service_key(keystore).map_err(Error::Other)?;
+		worker::insert_dev_service_key(keystore).map_err(failure)?;
 	}
 	if plan.roles.worker {
 		worker::report_service_keys(keystore, config);
@@ -363,7 +370,12 @@ fn prepare_inference(
 
 	let mut storage = backend
 		.offchain_storage()
-		.ok_or_else(|| Error::Other("The database has no room for the settings of off-chain workers.".into()))?;
+		.ok_or_else(|| failure("The database has no room for the settings of off-chain workers."))?;
 	worker::leave_settings(&mut storage, &Settings { engine_url: engine_url.into_bytes(), roles: plan.roles });
 	Ok(())
+}
+
+/// An error that is a message and nothing more.
+fn failure(message: impl Into<String>) -> Error {
+	Error::Application(message.into().into())
 }

@@ -1,7 +1,6 @@
 //! The invariants of the whole state, for tests that bring the state of a live chain here.
 
 use crate::{Inference, Models, Rewards, Runtime, Workers};
-use frame_support::traits::fungible::Inspect;
 use sp_runtime::TryRuntimeError;
 
 /// Checks every invariant of Assay's pallets on the current state, and that issuance is the sum of all balances.

@@ -170,7 +170,7 @@ impl Node {
 		command.arg("--dev").arg("--base-path").arg(self.folder.path().join("chain"));
 		// Free ports, nothing to the outside, and blocks that stay readable.
 		command.args(["--rpc-port", "0", "--listen-addr", "/ip4/127.0.0.1/tcp/0", "--no-mdns", "--no-prometheus"]);
-		command.args(["--no-telemetry", "--no-hardware-benchmarks", "--state-pruning", "archive"]);
+		command.args(["--no-telemetry", "--state-pruning", "archive"]);
 		if let Some(url) = &self.options.engine_url {
 			command.args(["--engine-url", url]);
 		}

@@ -6,6 +6,7 @@ import { DEV_PHRASE, entropyToMiniSecret, mnemonicToEntropy } from "@polkadot-la
 import { createClient } from "polkadot-api";
 import { getPolkadotSigner } from "polkadot-api/signer";
 import { getWsProvider } from "polkadot-api/ws";
+import { WebSocket } from "ws";
 
 const env = (name) => process.env[name] ?? fail(`${name} is not set`);
 const fail = (why) => {
@@ -21,33 +22,34 @@ const derive = sr25519CreateDerive(entropyToMiniSecret(mnemonicToEntropy(DEV_PHR
 const bob = derive("//Bob");
 const signer = getPolkadotSigner(bob.publicKey, "Sr25519", bob.sign);
 
-const client = createClient(getWsProvider(env("ASSAY_URL")));
+const client = createClient(getWsProvider(env("ASSAY_URL"), { websocketClass: WebSocket }));
 // No generated descriptors: everything is looked up in the metadata of the chain.
 const api = client.getUnsafeApi();
 
-// Every event of the pallet, from now on.
+// Every event of the pallet, from now on; and what the view function says of a job when it is answered and when it settles.
 const seen = [];
-let mine;
 const results = {};
-const settled = new Promise((resolve, reject) => {
-	for (const type of ["Requested", "Assigned", "Committed", "Settled", "Missed", "Declined", "Expired", "Cancelled"]) {
-		api.event.Inference[type].watch().subscribe({
-			next: ({ block, events }) => {
-				for (const { payload } of events) note(block, type, payload).then((done) => done && resolve(done), reject);
-			},
-			error: reject,
-		});
-	}
-});
+const payments = {};
+let onPayment = () => {};
 
-/// Takes note of an event, and of what the view function says at that block.
 async function note(block, type, payload) {
 	seen.push({ type, number: block.number, payload });
 	console.error(`block ${block.number}: ${type} of job ${payload.job}`);
-	if (type !== "Committed" && type !== "Settled") return undefined;
+	if (type === "Expired" || type === "Cancelled") fail(`job ${payload.job} ended without an answer`);
+	if (type !== "Committed" && type !== "Settled") return;
 	const result = await api.view.Inference.result(payload.job, { at: block.hash });
 	(results[payload.job] ??= {})[type] = result;
-	return type === "Settled" ? payload : undefined;
+	if (type === "Settled") {
+		payments[payload.job] = payload;
+		onPayment();
+	}
+}
+
+for (const type of ["Requested", "Assigned", "Committed", "Settled", "Missed", "Declined", "Expired", "Cancelled"]) {
+	api.event.Inference[type].watch().subscribe({
+		next: ({ block, events }) => events.forEach(({ payload }) => note(block, type, payload).catch(fail)),
+		error: fail,
+	});
 }
 
 const request = api.tx.Inference.request({
@@ -63,11 +65,12 @@ const request = api.tx.Inference.request({
 const sent = await request.signAndSubmit(signer);
 if (!sent.ok) fail(`the request failed: ${JSON.stringify(sent.dispatchError)}`);
 const requested = sent.events.find((event) => event.type === "Inference" && event.value.type === "Requested");
-mine = (requested ?? fail("the request became no job")).value.value.job;
+const mine = (requested ?? fail("the request became no job")).value.value.job;
 
-const payment = await settled;
-if (payment.job !== mine) fail(`job ${payment.job} settled, and the wallet's is ${mine}`);
-const { shares, fee } = payment;
+const { shares, fee } = await new Promise((resolve) => {
+	onPayment = () => mine in payments && resolve(payments[mine]);
+	onPayment();
+});
 if (shares.burned + shares.treasury + shares.royalty + shares.worker !== fee) fail("the shares are not the fee");
 
 const { Committed: pending, Settled: final } = results[mine];

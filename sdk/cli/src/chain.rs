@@ -347,13 +347,15 @@ impl Follower<'_> {
 	}
 }
 
-/// The part of an error that says what happened.
+/// The part of an error that says what happened, without the layers it came through.
 fn innermost(error: &dyn std::error::Error) -> String {
 	let mut error = error;
 	while let Some(source) = error.source() {
 		error = source;
 	}
-	error.to_string()
+	let text = error.to_string();
+	let text = text.rsplit("client error: ").next().unwrap_or_default();
+	text.strip_prefix("Error when opening the TCP socket: ").unwrap_or(text).to_owned()
 }
 
 /// A request to the node failed.
@@ -518,6 +520,6 @@ mod tests {
 	async fn connect_should_say_what_to_do_when_no_node_answers() {
 		let error = Chain::connect("ws://127.0.0.1:1").await.err().unwrap().to_string();
 		assert!(error.contains("no node answers at ws://127.0.0.1:1"), "{error}");
-		assert!(error.contains("--url"), "{error}");
+		assert!(error.contains("--url") && !error.contains("RPC error"), "{error}");
 	}
 }

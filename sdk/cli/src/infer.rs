@@ -84,11 +84,7 @@ async fn prepare(command: &Infer, model: &OnChain, chain: &Chain, at: &At, repor
 	if let Some(note) = &input.note {
 		report.line(format!("Input      {note}"));
 	}
-	let window = command.window.unwrap_or_default().max(record.policy.window());
-	if command.window.is_some_and(|window| window < record.policy.window()) {
-		bail!("the window of {} is {} blocks; it can be longer, not shorter", model.title(), record.policy.window());
-	}
-
+	let window = command.window.unwrap_or(record.policy.window());
 	let servers = models::servers(chain, at, &model.id).await?;
 	let worker = command.worker.as_ref().map(|who| who.id()).transpose()?;
 	let able: Vec<&(AccountId32, Terms)> =
@@ -102,12 +98,25 @@ async fn prepare(command: &Infer, model: &OnChain, chain: &Chain, at: &At, repor
 	let slowest = able.iter().map(|(_, terms)| terms.min_deadline).max().unwrap_or_default();
 	let deadline = command.deadline.unwrap_or_else(|| DEFAULT_DEADLINE.max(slowest.saturating_add(DEADLINE_SLACK)));
 	let least: u128 = chain.constant(at, "Inference", "MinFee").unwrap_or_default();
-	let dearest = able
+	let quotes = able
 		.iter()
-		.map(|(_, terms)| quote(record.price.max(least), terms, command.coverage.0, deadline.saturating_add(window)))
-		.max()
-		.unwrap_or_default();
+		.map(|(_, terms)| quote(record.price.max(least), terms, command.coverage.0, deadline.saturating_add(window)));
+	let (cheapest, dearest) = (quotes.clone().min().unwrap_or_default(), quotes.max().unwrap_or_default());
 	let max_fee = command.max_fee.map_or(dearest, |fee| fee.0);
+	if max_fee < cheapest {
+		let text = format!("{} is not enough: the least that anyone asks is {}", Amount(max_fee), Amount(cheapest));
+		bail!(Refused { name: Some("Inference.FeeTooLow".into()), text });
+	}
+	let between = |name: &str, unit: &str, value: u32, range: (u32, u32)| match value {
+		value if value < range.0 || value > range.1 => {
+			let text = format!("the {unit} is between {} and {} blocks, not {value}", range.0, range.1);
+			Err(Refused { name: Some(format!("Inference.{name}")), text })
+		},
+		_ => Ok(()),
+	};
+	let constant = |name: &str| chain.constant::<u32>(at, "Inference", name);
+	between("DeadlineOutOfRange", "deadline", deadline, (constant("MinDeadline")?, constant("MaxDeadline")?))?;
+	between("WindowOutOfRange", "window", window, (record.policy.window(), constant("MaxWindow")?))?;
 	Ok(Request {
 		model: model.id,
 		input: input.bytes,

@@ -105,6 +105,15 @@ async fn wrong_requests_should_be_refused_by_name_before_anything_is_taken() -> 
 		let said = cli.fail(&["infer", model, path, "--account", account])?;
 		assert!(said.contains(words), "{said:?} does not say {words:?}");
 	}
+	for (options, words) in [
+		(["--max-fee", "0.001"], "Inference.FeeTooLow"),
+		(["--deadline", "1"], "Inference.DeadlineOutOfRange"),
+		(["--window", "1"], "Inference.WindowOutOfRange"),
+		(["--worker", "//Eve"], "does not serve"),
+	] {
+		let said = cli.fail(&[["infer", "digits", image, "--account", "//Bob"].as_slice(), &options].concat())?;
+		assert!(said.contains(words), "{said:?} does not say {words:?}");
+	}
 	let untouched = balances(&chain, &account("//Bob")).await?;
 	assert_eq!((untouched.free, untouched.nonce), (before.free, before.nonce));
 
