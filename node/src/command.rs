@@ -9,7 +9,7 @@ use assay_runtime::opaque::Block;
 use sc_cli::SubstrateCli;
 use sc_network::config::NetworkBackendType;
 use sc_service::{ChainSpec, PartialComponents};
-use sp_runtime::traits::{Block as BlockT, NumberFor};
+use sp_runtime::traits::NumberFor;
 use std::sync::Arc;
 
 impl SubstrateCli for Cli {
@@ -94,13 +94,12 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
 	let runner = cli.create_runner(&cli.run)?;
 	let plan = cli.inference.plan(cli.run.shared_params.is_dev(), runner.config().offchain_worker.enabled)?;
 	runner.run_node_until_exit(|config| async move {
-		match config.network.network_backend {
-			NetworkBackendType::Libp2p => {
-				service::start::<sc_network::NetworkWorker<Block, <Block as BlockT>::Hash>>(config, plan)
-			}
-			NetworkBackendType::Litep2p => service::start::<sc_network::Litep2pNetworkBackend>(config, plan),
+		// One network stack: the other would be a second copy of the whole service in the binary.
+		if matches!(config.network.network_backend, NetworkBackendType::Libp2p) {
+			return Err("This node speaks through litep2p only: leave --network-backend out.".into());
 		}
-		.map_err(sc_cli::Error::Service)
+		service::start::<sc_network::Litep2pNetworkBackend>(config, plan)
+			.map_err(sc_cli::Error::Service)
 	})
 }
 

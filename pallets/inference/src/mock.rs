@@ -124,7 +124,12 @@ pub(crate) fn worker<R>(who: AccountId, f: impl FnOnce(&mut MockWorker) -> R) ->
 
 /// The service key pair of a worker.
 pub(crate) fn service_pair(who: AccountId) -> sr25519::Pair {
-	sr25519::Pair::from_seed(&sp_io::hashing::blake2_256(&who.encode()))
+	sr25519::Pair::from_seed(&service_seed(who))
+}
+
+/// The seed of a worker's service key.
+pub(crate) fn service_seed(who: AccountId) -> [u8; 32] {
+	sp_io::hashing::blake2_256(&who.encode())
 }
 
 fn tensor(bytes: u32) -> TensorType {
@@ -308,6 +313,15 @@ pub(crate) const POOR: AccountId = 12;
 
 /// Runs a scenario with the given workers, and checks every invariant after it.
 pub(crate) fn with_workers(workers: &[AccountId], scenario: impl FnOnce()) {
+	with_workers_and(workers, |_| (), scenario);
+}
+
+/// Like [`with_workers`], in externalities that `prepare` may extend.
+pub(crate) fn with_workers_and(
+	workers: &[AccountId],
+	prepare: impl FnOnce(&mut sp_io::TestExternalities),
+	scenario: impl FnOnce(),
+) {
 	let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().expect("a valid genesis");
 	let balances = [BOB, ALICE, OWNER, TREASURY, CHARLIE, DAVE].map(|who| (who, 1_000_000)).to_vec();
 	pallet_balances::GenesisConfig::<Test> { balances, ..Default::default() }
@@ -321,6 +335,7 @@ pub(crate) fn with_workers(workers: &[AccountId], scenario: impl FnOnce()) {
 	});
 	DEPRECATED.with(|deprecated| *deprecated.borrow_mut() = false);
 	let mut externalities = sp_io::TestExternalities::new(storage);
+	prepare(&mut externalities);
 	externalities.execute_with(|| {
 		frame_system::BlockHash::<Test>::insert(0, H256::repeat_byte(0xaa));
 		run_to(1);

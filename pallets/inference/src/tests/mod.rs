@@ -2,6 +2,7 @@
 
 mod answering;
 mod expiry;
+mod offchain;
 mod random;
 mod requesting;
 mod settling;
