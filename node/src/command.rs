@@ -98,8 +98,7 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
 		if matches!(config.network.network_backend, NetworkBackendType::Libp2p) {
 			return Err("This node speaks through litep2p only: leave --network-backend out.".into());
 		}
-		service::start::<sc_network::Litep2pNetworkBackend>(config, plan)
-			.map_err(sc_cli::Error::Service)
+		service::start::<sc_network::Litep2pNetworkBackend>(config, plan).map_err(sc_cli::Error::Service)
 	})
 }
 

@@ -52,7 +52,13 @@ pub fn commit_payload(claim: &ClaimHash) -> H256 {
 }
 
 /// What a service key signs to decline a job: the job as assigned in one block of one fork, and the reason.
-pub fn decline_payload<A: Encode>(genesis: &H256, worker: &A, job: JobId, assigned_in: &H256, reason: &impl Encode) -> H256 {
+pub fn decline_payload<A: Encode>(
+	genesis: &H256,
+	worker: &A,
+	job: JobId,
+	assigned_in: &H256,
+	reason: &impl Encode,
+) -> H256 {
 	let parts = (genesis, worker, job, assigned_in, reason).encode();
 	H256(assay_semantics::hash(b"assay/decline/v1", &[&parts]))
 }
@@ -68,7 +74,9 @@ pub struct CommitmentLocation {
 }
 
 /// Reasons for which a commitment may not settle yet. Settlement waits until none is left.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+	Clone, Copy, Default, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Holds(u8);
 
 impl Holds {

@@ -2,7 +2,9 @@
 
 use crate::{
 	configs::{BABE_GENESIS_EPOCH_CONFIG, EPOCH_SLOTS},
-	genesis_config_presets, opaque::SessionKeys, *,
+	genesis_config_presets,
+	opaque::SessionKeys,
+	*,
 };
 use alloc::vec::Vec;
 use frame_support::{

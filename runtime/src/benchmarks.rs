@@ -3,7 +3,9 @@
 use crate::*;
 use alloc::{string::String, vec, vec::Vec};
 use assay_primitives::{model::TensorType, ModelHeader, ModelId, Policy, ServiceKey, OPG};
-use frame_benchmarking::{baseline::Pallet as BaselineBench, BenchmarkBatch, BenchmarkConfig, BenchmarkList, Benchmarking};
+use frame_benchmarking::{
+	baseline::Pallet as BaselineBench, BenchmarkBatch, BenchmarkConfig, BenchmarkList, Benchmarking,
+};
 use frame_support::traits::{fungible::Mutate, StorageInfo, StorageInfoTrait, WhitelistedStorageKeys};
 use frame_system_benchmarking::{extensions::Pallet as SystemExtensionsBench, Pallet as SystemBench};
 use sp_runtime::{BoundedVec, Perbill, Permill};
@@ -75,7 +77,8 @@ pub(crate) fn register_model(input: u32, output: u32) -> ModelId {
 		royalty: Permill::from_percent(30),
 		policy: Policy::optimistic(20, 2, 2),
 	};
-	Models::register_model(RuntimeOrigin::signed(owner), name(b"benchmark"), registration).expect("a valid registration");
+	Models::register_model(RuntimeOrigin::signed(owner), name(b"benchmark"), registration)
+		.expect("a valid registration");
 	id
 }
 

@@ -218,7 +218,7 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 			Self::Operator => match call {
 				RuntimeCall::Workers(call) => {
 					!matches!(call, pallet_workers::Call::unbond { .. } | pallet_workers::Call::withdraw { .. })
-				},
+				}
 				RuntimeCall::Rewards(_) | RuntimeCall::Utility(_) => true,
 				_ => false,
 			},

@@ -45,10 +45,7 @@ fn development() -> Value {
 
 /// Two authorities, the sample model and a worker; emission is off.
 fn local_testnet() -> Value {
-	genesis(
-		&[(Sr25519Keyring::Alice, Ed25519Keyring::Alice), (Sr25519Keyring::Bob, Ed25519Keyring::Bob)],
-		false,
-	)
+	genesis(&[(Sr25519Keyring::Alice, Ed25519Keyring::Alice), (Sr25519Keyring::Bob, Ed25519Keyring::Bob)], false)
 }
 
 fn genesis(authorities: &[(Sr25519Keyring, Ed25519Keyring)], emission: bool) -> Value {

@@ -30,11 +30,7 @@ pub use assay_primitives::{AccountId, Balance, BlockNumber, Hash, Nonce, Signatu
 pub use try_state::check_invariants;
 
 use alloc::vec::Vec;
-use sp_runtime::{
-	generic, impl_opaque_keys,
-	traits::BlakeTwo256,
-	MultiAddress,
-};
+use sp_runtime::{generic, impl_opaque_keys, traits::BlakeTwo256, MultiAddress};
 use sp_version::RuntimeVersion;
 
 /// The format of addresses.

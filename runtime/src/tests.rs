@@ -41,7 +41,7 @@ fn merge(into: &mut serde_json::Value, patch: serde_json::Value) {
 			for (key, value) in patch {
 				merge(into.entry(key).or_insert(serde_json::Value::Null), value);
 			}
-		},
+		}
 		(into, patch) => *into = patch,
 	}
 }
@@ -96,7 +96,11 @@ fn answer(id: JobId) -> UncheckedExtrinsic {
 	};
 	let key = sr25519::Pair::from_string("//Charlie//service", None).unwrap();
 	let signature = key.sign(&claim::commit_payload(&claim.hash()).0).into();
-	let call = pallet_inference::Call::commit { job: id, output: Output::Inline(BoundedVec::truncate_from(output)), signature };
+	let call = pallet_inference::Call::commit {
+		job: id,
+		output: Output::Inline(BoundedVec::truncate_from(output)),
+		signature,
+	};
 	<Runtime as frame_system::offchain::CreateAuthorizedTransaction<pallet_inference::Call<Runtime>>>::create_authorized_transaction(
 		call.into(),
 	)
@@ -123,7 +127,8 @@ fn every_preset_should_build_and_hold_the_invariants() {
 
 #[test]
 fn integrity_tests_should_hold() {
-	sp_io::TestExternalities::default().execute_with(<AllPalletsWithSystem as frame_support::traits::IntegrityTest>::integrity_test);
+	sp_io::TestExternalities::default()
+		.execute_with(<AllPalletsWithSystem as frame_support::traits::IntegrityTest>::integrity_test);
 }
 
 #[test]

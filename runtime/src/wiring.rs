@@ -145,12 +145,7 @@ impl pallet_inference::traits::Rewards<AccountId, Balance, RuntimeHoldReason> fo
 		worker: &AccountId,
 	) -> Result<Shares<Balance>, DispatchError> {
 		let shares = Rewards::pay_out(payer, reason, fee, owner, royalty, worker)?;
-		Ok(Shares {
-			burned: shares.burned,
-			treasury: shares.treasury,
-			royalty: shares.royalty,
-			worker: shares.worker,
-		})
+		Ok(Shares { burned: shares.burned, treasury: shares.treasury, royalty: shares.royalty, worker: shares.worker })
 	}
 
 	fn note_fault(worker: &AccountId, fault: Fault) {

@@ -8,8 +8,8 @@ use anyhow::Context;
 use assay_cli::chain::Chain;
 use assay_primitives::{claim, Claim, JobId, ModelHeader, ServiceSignature, OPG};
 use assay_runtime::{
-	genesis_config_presets::DIGITS_HEADER, AccountId, Address, Runtime, RuntimeCall, RuntimeEvent, Signature, SignedPayload,
-	TxExtension, UncheckedExtrinsic, VERSION,
+	genesis_config_presets::DIGITS_HEADER, AccountId, Address, Runtime, RuntimeCall, RuntimeEvent, Signature,
+	SignedPayload, TxExtension, UncheckedExtrinsic, VERSION,
 };
 use assay_tests::{Node, NodeOptions};
 use codec::{Decode, Encode};
@@ -93,12 +93,18 @@ impl Bench<'_> {
 		);
 		let payload = SignedPayload::from_raw(call.clone(), extension.clone(), implicit);
 		let signature = payload.using_encoded(|bytes| signer.sign(bytes));
-		UncheckedExtrinsic::new_signed(call, Address::Id(account(signer)), Signature::Sr25519(signature), extension).encode()
+		UncheckedExtrinsic::new_signed(call, Address::Id(account(signer)), Signature::Sr25519(signature), extension)
+			.encode()
 	}
 
 	async fn send(&self, transaction: &[u8]) -> anyhow::Result<()> {
 		let hex = format!("0x{}", hex::encode(transaction));
-		self.chain.raw().request::<String>("author_submitExtrinsic", rpc_params![hex]).await.map(|_| ()).context("refused")
+		self.chain
+			.raw()
+			.request::<String>("author_submitExtrinsic", rpc_params![hex])
+			.await
+			.map(|_| ())
+			.context("refused")
 	}
 
 	async fn send_all(&self, transactions: &[Vec<u8>]) -> anyhow::Result<()> {
@@ -202,7 +208,7 @@ impl Bench<'_> {
 				match event {
 					pallet_inference::Event::Requested { job, requester, deadline, .. } => {
 						requested.insert(job, (requester, deadline));
-					},
+					}
 					pallet_inference::Event::Assigned { job, .. } => answers.push(job),
 					pallet_inference::Event::Settled { .. } => settled += 1,
 					_ => (),

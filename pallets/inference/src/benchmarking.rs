@@ -48,7 +48,10 @@ impl<T: Config> Scene<T> {
 		let worker = T::Workers::benchmark_workers(&model, servers, key.clone());
 		let requester: T::AccountId = account("requester", 0, 0);
 		let plenty = T::MinBond::get().saturating_mul(1_000u32.into());
-		T::Currency::set_balance(&requester, plenty.max(T::Currency::minimum_balance().saturating_mul(1_000u32.into())));
+		T::Currency::set_balance(
+			&requester,
+			plenty.max(T::Currency::minimum_balance().saturating_mul(1_000u32.into())),
+		);
 		Self { requester, worker, key, model, input, output }
 	}
 
@@ -226,7 +229,9 @@ mod benchmarks {
 	fn settle_job() {
 		let scene = Scene::<T>::new(T::MaxInput::get(), T::MaxOutput::get(), 1);
 		let id = scene.committed();
-		let Some(Job { stage: Stage::Committed { settles_at, .. }, .. }) = Jobs::<T>::get(id) else { panic!("no answer") };
+		let Some(Job { stage: Stage::Committed { settles_at, .. }, .. }) = Jobs::<T>::get(id) else {
+			panic!("no answer")
+		};
 		frame_system::Pallet::<T>::set_block_number(settles_at);
 		#[block]
 		{
@@ -239,7 +244,9 @@ mod benchmarks {
 	fn purge_result() {
 		let scene = Scene::<T>::new(4, T::MaxOutput::get(), 1);
 		let id = scene.committed();
-		let Some(Job { stage: Stage::Committed { settles_at, .. }, .. }) = Jobs::<T>::get(id) else { panic!("no answer") };
+		let Some(Job { stage: Stage::Committed { settles_at, .. }, .. }) = Jobs::<T>::get(id) else {
+			panic!("no answer")
+		};
 		Pallet::<T>::settle(settles_at, id);
 		#[block]
 		{

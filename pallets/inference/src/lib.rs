@@ -189,14 +189,8 @@ pub mod pallet {
 
 	/// Tasks by block and position.
 	#[pallet::storage]
-	pub type Agenda<T: Config> = StorageDoubleMap<
-		_,
-		Twox64Concat,
-		BlockNumberFor<T>,
-		Twox64Concat,
-		u32,
-		Task<BlockNumberFor<T>>,
-	>;
+	pub type Agenda<T: Config> =
+		StorageDoubleMap<_, Twox64Concat, BlockNumberFor<T>, Twox64Concat, u32, Task<BlockNumberFor<T>>>;
 
 	/// The number of tasks that were ever put on a block's agenda.
 	#[pallet::storage]
@@ -355,14 +349,20 @@ pub mod pallet {
 				("settlement", T::WeightInfo::settle_job()),
 				("purge", T::WeightInfo::purge_result()),
 			] {
-				assert!(step.saturating_add(task).all_lt(T::AgendaWeight::get()), "a {name} must fit into a block's agenda");
+				assert!(
+					step.saturating_add(task).all_lt(T::AgendaWeight::get()),
+					"a {name} must fit into a block's agenda"
+				);
 			}
 			let longest = T::MaxDeadline::get();
 			assert!(
 				BlockNumberFor::<T>::from(longest) < T::BlockHashCount::get(),
 				"the hash of the block of assignment must be known until the deadline"
 			);
-			assert!(T::MinDeadline::get() > T::DrawDelay::get().saturated_into(), "a drawn worker needs a block to answer in");
+			assert!(
+				T::MinDeadline::get() > T::DrawDelay::get().saturated_into(),
+				"a drawn worker needs a block to answer in"
+			);
 			assert!(T::ResultLifetime::get() >= T::MaxWindow::get().into(), "results outlive the longest window");
 			assert!(!T::BurnedShare::get().is_zero(), "the burned share of a slash is what deters");
 			assert!(!T::LivenessPenalty::get().is_zero() && T::LivenessPenalty::get() <= T::MinBond::get());
@@ -607,7 +607,11 @@ pub mod pallet {
 		}
 
 		/// What the service key signs to decline. `None` in the very block of the assignment.
-		pub(crate) fn decline_payload(job: JobId, assignment: &AssignmentOf<T>, reason: &DeclineReason) -> Option<H256> {
+		pub(crate) fn decline_payload(
+			job: JobId,
+			assignment: &AssignmentOf<T>,
+			reason: &DeclineReason,
+		) -> Option<H256> {
 			let assigned_in = Self::known_hash(assignment.assigned_at)?;
 			let genesis = Self::known_hash(Zero::zero())?;
 			Some(claim::decline_payload(&genesis, &assignment.worker, job, &assigned_in, reason))
@@ -670,7 +674,10 @@ pub mod pallet {
 			for job in Jobs::<T>::iter_values() {
 				if let Stage::Assigned(assignment) | Stage::Committed { assignment, .. } = job.stage {
 					let gain = assignment.fee.saturating_add(job.coverage);
-					ensure!(T::BurnedShare::get().mul_floor(assignment.bond).saturating_add(One::one()) >= gain, "a bond is too small");
+					ensure!(
+						T::BurnedShare::get().mul_floor(assignment.bond).saturating_add(One::one()) >= gain,
+						"a bond is too small"
+					);
 					let (sum, count) = bonds.entry(assignment.worker).or_default();
 					*sum = sum.saturating_add(assignment.bond);
 					*count = count.saturating_add(1);
@@ -678,7 +685,10 @@ pub mod pallet {
 			}
 			for (worker, (sum, count)) in bonds {
 				ensure!(T::Workers::covered(&worker) == sum, "what is set aside differs from the sum of the bonds");
-				ensure!(T::Workers::open_claims(&worker) == count, "the number of bonds differs from that of open claims");
+				ensure!(
+					T::Workers::open_claims(&worker) == count,
+					"the number of bonds differs from that of open claims"
+				);
 			}
 			Ok(())
 		}
@@ -692,14 +702,17 @@ pub mod pallet {
 				match &job.stage {
 					Stage::Committed { .. } => {
 						ensure!(result.is_some_and(|r| r.status == ResultStatus::Pending), "an answer is not pending");
-					},
+					}
 					stage => {
 						ensure!(result.is_none(), "a job without an answer has a result");
 						if let Stage::Assigned(assignment) = stage {
 							assigned = assigned.saturating_add(1);
-							ensure!(Assigned::<T>::contains_key(&assignment.worker, id), "a worker's job is not listed");
+							ensure!(
+								Assigned::<T>::contains_key(&assignment.worker, id),
+								"a worker's job is not listed"
+							);
 						}
-					},
+					}
 				}
 				let uses = uses.entry(job.model).or_default();
 				*uses = uses.saturating_add(1);
@@ -723,7 +736,8 @@ pub mod pallet {
 			for (block, index, task) in Agenda::<T>::iter() {
 				ensure!(index < AgendaLength::<T>::get(block), "a task lies beyond its queue's end");
 				ensure!((block, index) >= AgendaCursor::<T>::get(), "a task lies behind the cursor");
-				let (Task::Draw(id) | Task::AnswerDue(id, _) | Task::Expire(id) | Task::Settle(id) | Task::Purge(id)) = task;
+				let (Task::Draw(id) | Task::AnswerDue(id, _) | Task::Expire(id) | Task::Settle(id) | Task::Purge(id)) =
+					task;
 				tasks.insert(id);
 			}
 			for (id, job) in Jobs::<T>::iter() {
@@ -731,7 +745,10 @@ pub mod pallet {
 				ensure!(held || tasks.contains(&id), "an open job is not on the agenda");
 			}
 			for id in Results::<T>::iter_keys() {
-				ensure!(tasks.contains(&id) || Jobs::<T>::contains_key(id), "a settled result would never be forgotten");
+				ensure!(
+					tasks.contains(&id) || Jobs::<T>::contains_key(id),
+					"a settled result would never be forgotten"
+				);
 			}
 			Ok(())
 		}

@@ -10,11 +10,7 @@ use assay_primitives::{claim, Claim, ClaimHash, Holds, JobId, ModelId, ServiceSi
 use codec::Encode;
 use frame_support::{
 	defensive, ensure,
-	traits::{
-		fungible::MutateHold,
-		tokens::Precision::BestEffort,
-		Get, Randomness,
-	},
+	traits::{fungible::MutateHold, tokens::Precision::BestEffort, Get, Randomness},
 };
 use frame_system::pallet_prelude::BlockNumberFor;
 use sp_core::H256;
@@ -140,7 +136,8 @@ impl<T: Config> Pallet<T> {
 				Some(random) => seed = sp_io::hashing::blake2_256(random.as_ref()),
 				None => seed.copy_from_slice(&sp_io::hashing::blake2_256(&subject)),
 			}
-			let drawn = T::Workers::draw(&job.model, &job.tried, seed, &mut |ask| Self::acceptable(&job, &terms, ask, now));
+			let drawn =
+				T::Workers::draw(&job.model, &job.tried, seed, &mut |ask| Self::acceptable(&job, &terms, ask, now));
 			drawn.is_some_and(|(worker, ask, bond)| Self::assign(now, id, &mut job, &terms, worker, &ask, bond).is_ok())
 		});
 		if !assigned {
@@ -221,7 +218,7 @@ impl<T: Config> Pallet<T> {
 			Err(error) => {
 				defensive!("escrow could not be released", error);
 				Zero::zero()
-			},
+			}
 		}
 	}
 
@@ -234,7 +231,12 @@ impl<T: Config> Pallet<T> {
 
 	/// The hash of the claim that the job's worker makes with the given output root. `None` unless the job is assigned and
 	/// the block of its assignment is known.
-	pub(crate) fn claim_of(id: JobId, job: &JobOf<T>, assignment: &AssignmentOf<T>, output_root: &H256) -> Option<ClaimHash> {
+	pub(crate) fn claim_of(
+		id: JobId,
+		job: &JobOf<T>,
+		assignment: &AssignmentOf<T>,
+		output_root: &H256,
+	) -> Option<ClaimHash> {
 		let assigned_in = Self::known_hash(assignment.assigned_at)?;
 		let claim = Claim {
 			genesis: Self::known_hash(Zero::zero())?,
@@ -310,7 +312,9 @@ impl<T: Config> Pallet<T> {
 	/// Pays for an answer whose window is over and that nothing holds.
 	pub(crate) fn settle(now: BlockNumberFor<T>, id: JobId) {
 		let Some(job) = Jobs::<T>::get(id) else { return };
-		let Job { stage: Stage::Committed { assignment, settles_at, holds, .. }, model, requester, .. } = job else { return };
+		let Job { stage: Stage::Committed { assignment, settles_at, holds, .. }, model, requester, .. } = job else {
+			return;
+		};
 		if now < settles_at || !holds.is_empty() {
 			return;
 		}
@@ -326,7 +330,7 @@ impl<T: Config> Pallet<T> {
 				defensive!("a settled fee could not be paid out", error);
 				Self::refund(&requester, fee);
 				Default::default()
-			},
+			}
 		};
 		T::Workers::release(&worker, bond);
 		Self::forget(id, &model);

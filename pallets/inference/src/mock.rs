@@ -14,17 +14,14 @@ use frame_support::{
 	dispatch::DispatchResult,
 	parameter_types,
 	traits::{
-		fungible::{MutateHold, InspectHold},
+		fungible::{InspectHold, MutateHold},
 		tokens::{Fortitude::Force, Precision::Exact, Restriction::Free},
 		ConstU128, ConstU32, ConstU64, Hooks, Randomness,
 	},
 	weights::{IdentityFee, Weight},
 };
 use sp_core::{crypto::Pair, sr25519, H256};
-use sp_runtime::{
-	testing::TestXt,
-	BoundedVec, BuildStorage, DispatchError, Perbill, Permill,
-};
+use sp_runtime::{testing::TestXt, BoundedVec, BuildStorage, DispatchError, Perbill, Permill};
 use std::{cell::RefCell, collections::BTreeMap};
 
 pub(crate) type AccountId = u64;
@@ -170,7 +167,10 @@ impl Models<AccountId, Balance> for TestModels {
 
 pub struct TestWorkers;
 impl TestWorkers {
-	fn check(who: &MockWorker, accept: &mut dyn FnMut(&Ask<Balance>) -> Option<Balance>) -> Option<(Ask<Balance>, Balance)> {
+	fn check(
+		who: &MockWorker,
+		accept: &mut dyn FnMut(&Ask<Balance>) -> Option<Balance>,
+	) -> Option<(Ask<Balance>, Balance)> {
 		let ask = Ask { min_price: who.min_price, coverage_price: who.coverage_price, min_deadline: 1 };
 		let bond = accept(&ask)?;
 		(who.busy < who.capacity && who.covered + bond <= who.stake).then_some((ask, bond))

@@ -122,17 +122,17 @@ impl<T: Config> Pallet<T> {
 				Reply::NotYet => {
 					log::debug!(target: LOG, "job {id}: the engine is still at it");
 					None
-				},
+				}
 				Reply::Refused(reason, why) => {
 					log::warn!(target: LOG, "job {id}: the engine refuses it ({why}); giving the job back");
 					Self::decline_payload(id, assignment, &reason)
 						.and_then(|payload| key.sign(&payload.0))
 						.map(|signature| Call::decline { job: id, reason, signature })
-				},
+				}
 				Reply::Failed(why) => {
 					unreachable = Some((why, assignment.answer_by));
 					None
-				},
+				}
 			};
 			let Some(call) = call else { continue };
 			let transaction = T::create_authorized_transaction(call.into());
@@ -218,4 +218,3 @@ fn hex(bytes: &[u8]) -> String {
 	let digit = |nibble: u8| char::from(*DIGITS.get(usize::from(nibble)).unwrap_or(&b'0'));
 	bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
-

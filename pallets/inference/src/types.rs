@@ -28,7 +28,15 @@ pub const MAX_ATTEMPTS: u32 = 3;
 /// The input of a job: the input tensors' raw little-endian bytes, one after the other in the order of the model's signature.
 /// Index 1 is kept for a root with a location.
 #[derive(
-	CloneNoBound, PartialEqNoBound, EqNoBound, DebugNoBound, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	CloneNoBound,
+	PartialEqNoBound,
+	EqNoBound,
+	DebugNoBound,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 #[scale_info(skip_type_params(Max))]
 pub enum Input<Max: Get<u32>> {
@@ -39,7 +47,15 @@ pub enum Input<Max: Get<u32>> {
 
 /// The output of a job, laid out like [`Input`]. The chain computes the root; no claimed root stands beside it.
 #[derive(
-	CloneNoBound, PartialEqNoBound, EqNoBound, DebugNoBound, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	CloneNoBound,
+	PartialEqNoBound,
+	EqNoBound,
+	DebugNoBound,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 #[scale_info(skip_type_params(Max))]
 pub enum Output<Max: Get<u32>> {
@@ -124,7 +140,15 @@ pub struct Assignment<AccountId, Balance, BlockNumber> {
 
 /// The answer to a job, readable for a bounded time.
 #[derive(
-	CloneNoBound, PartialEqNoBound, EqNoBound, DebugNoBound, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	CloneNoBound,
+	PartialEqNoBound,
+	EqNoBound,
+	DebugNoBound,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 #[scale_info(skip_type_params(MaxOutput))]
 pub struct JobResult<AccountId, Balance, BlockNumber, MaxOutput>

@@ -35,17 +35,39 @@ pub mod pallet_inference {
 	pub struct Unmeasured<T>(core::marker::PhantomData<T>);
 	use frame_support::weights::Weight;
 	impl<T> pallet_inference::WeightInfo for Unmeasured<T> {
-		fn request(_: u32) -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn cancel() -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn decline() -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn authorize_decline() -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn commit(_: u32) -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn authorize_commit(_: u32) -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn service_agenda_step() -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn draw_job(_: u32) -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn expire_job() -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn settle_job() -> Weight { Weight::from_parts(100_000_000, 10_000) }
-		fn purge_result() -> Weight { Weight::from_parts(100_000_000, 10_000) }
+		fn request(_: u32) -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn cancel() -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn decline() -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn authorize_decline() -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn commit(_: u32) -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn authorize_commit(_: u32) -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn service_agenda_step() -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn draw_job(_: u32) -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn expire_job() -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn settle_job() -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
+		fn purge_result() -> Weight {
+			Weight::from_parts(100_000_000, 10_000)
+		}
 	}
 }
 pub mod pallet_models {

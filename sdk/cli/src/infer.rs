@@ -111,7 +111,7 @@ async fn prepare(command: &Infer, model: &OnChain, chain: &Chain, at: &At, repor
 		value if value < range.0 || value > range.1 => {
 			let text = format!("the {unit} is between {} and {} blocks, not {value}", range.0, range.1);
 			Err(Refused { name: Some(format!("Inference.{name}")), text })
-		},
+		}
 		_ => Ok(()),
 	};
 	let constant = |name: &str| chain.constant::<u32>(at, "Inference", name);

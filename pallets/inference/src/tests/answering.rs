@@ -59,10 +59,7 @@ fn answer_should_be_refused_when_it_is_not_the_workers() {
 		assert_eq!(decline(DAVE, id, DeclineReason::CannotRun), Err(bad));
 		// Charlie's signature is for one output only.
 		let signature = commit_signature(CHARLIE, id, &output(1));
-		assert_eq!(
-			Inference::authorize_commit(id, &output(2), &signature),
-			Err(InvalidTransaction::BadProof.into())
-		);
+		assert_eq!(Inference::authorize_commit(id, &output(2), &signature), Err(InvalidTransaction::BadProof.into()));
 		assert!(Inference::authorize_commit(id, &output(1), &signature).is_ok());
 	});
 }
@@ -97,7 +94,10 @@ fn answer_should_be_refused_when_it_is_early_or_late_or_of_the_wrong_size() {
 		let signature = service_pair(CHARLIE).sign(&[0; 32]).into();
 		assert_eq!(Inference::authorize_commit(5, &output(1), &signature), Err(InvalidTransaction::Stale.into()));
 		let waiting = Req::default().send().unwrap();
-		assert_eq!(Inference::authorize_commit(waiting, &output(1), &signature), Err(InvalidTransaction::Future.into()));
+		assert_eq!(
+			Inference::authorize_commit(waiting, &output(1), &signature),
+			Err(InvalidTransaction::Future.into())
+		);
 		let id = assigned();
 		let long = Output::Inline(vec![0; 5].try_into().unwrap());
 		let refused = InvalidTransaction::Custom(REFUSED_OUTPUT_SIZE).into();

@@ -21,9 +21,7 @@ fn serve(roles: Roles, pause: u64, replies: Vec<Option<Vec<u8>>>) -> Vec<Call<Te
 	let (pool, pool_state) = TestTransactionPoolExt::new();
 	let keystore = MemoryKeystore::new();
 	let seed = format!("0x{}", hex(&service_seed(CHARLIE)));
-	keystore
-		.sr25519_generate_new(assay_primitives::service_key::KEY_TYPE, Some(&seed))
-		.expect("a key in memory");
+	keystore.sr25519_generate_new(assay_primitives::service_key::KEY_TYPE, Some(&seed)).expect("a key in memory");
 	with_workers_and(
 		&[CHARLIE],
 		|externalities| {

@@ -69,7 +69,8 @@ fn backlog_should_be_worked_off_in_order_and_lose_nothing() {
 			w.capacity = 100;
 			w.stake = 1_000_000;
 		});
-		let ids: Vec<_> = (0..60).map(|_| Req { worker: Some(CHARLIE), ..Default::default() }.send().unwrap()).collect();
+		let ids: Vec<_> =
+			(0..60).map(|_| Req { worker: Some(CHARLIE), ..Default::default() }.send().unwrap()).collect();
 		run_to(2);
 		for id in &ids {
 			commit(CHARLIE, *id, output(1)).unwrap();
