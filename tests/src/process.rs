@@ -100,7 +100,9 @@ impl Process {
 
 	fn tail(&self) -> String {
 		let said = self.said();
-		let lines: Vec<&str> = said.lines().collect();
+		// What a node says about every block tells nothing.
+		let is_routine = |line: &&str| ["🙌", "🎁", "🔖", "🏆", "💤"].iter().any(|mark| line.contains(mark));
+		let lines: Vec<&str> = said.lines().filter(|line| !is_routine(line)).collect();
 		let last = lines.get(lines.len().saturating_sub(TAIL)..).unwrap_or_default().join("\n  ");
 		format!("its log is {} and ends:\n  {last}", self.log.display())
 	}

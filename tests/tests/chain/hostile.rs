@@ -2,6 +2,7 @@
 
 use assay_cli::{
 	account::balances,
+	amount::OPG,
 	chain::{call, rejected, At, Chain, Refused},
 	infer::Request,
 	job::{self, OpenJob, Stage},
@@ -126,7 +127,7 @@ async fn wrong_requests_should_be_refused_by_name_before_anything_is_taken() -> 
 		("Inference.DeadlineOutOfRange", Request { deadline: 0, ..good().await? }),
 		("Inference.WindowOutOfRange", Request { window: Some(0), ..good().await? }),
 		("Inference.WorkerDoesNotServe", Request { worker: Some(account("//Eve")), ..good().await? }),
-		("Token.FundsUnavailable", Request { max_fee: u128::MAX / 4, ..good().await? }),
+		("Token.FundsUnavailable", Request { max_fee: 1_000_000_000 * OPG, ..good().await? }),
 	] {
 		let error = chain.submit(&bob, &wrong.call()).await.err().unwrap_or_else(|| panic!("{expected}: it was taken"));
 		assert_eq!(name(&error), expected, "{error:#}");
