@@ -2,7 +2,8 @@
 # Says where build outputs go and which toolchain compiles the runtime to Wasm.
 
 # Outside the clone, so that a second clone (CI's, say) finds a warm cache.
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/assay/target}"
+ASSAY_CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/assay"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$ASSAY_CACHE/target}"
 
 # The runtime's Wasm build happens there, too, and has to be told where its lock file is.
 WASM_BUILD_WORKSPACE_HINT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
@@ -17,6 +18,11 @@ fi
 if [ -z "${WASM_BUILD_TOOLCHAIN:-}" ] && command -v rustup >/dev/null 2>&1 &&
 	[ ! -d "$(rustc --print sysroot)/lib/rustlib/wasm32v1-none/lib" ]; then
 	export WASM_BUILD_TOOLCHAIN=debian
+fi
+
+# The Node.js that scripts/setup installs where the system's is too old.
+if [ -d "$ASSAY_CACHE/node/node_modules/node/bin" ]; then
+	PATH="$ASSAY_CACHE/node/node_modules/node/bin:$PATH"
 fi
 
 # Debian's protoc is old enough to want the flag; newer ones ignore it.

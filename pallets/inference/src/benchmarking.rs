@@ -6,27 +6,20 @@ use alloc::vec;
 use assay_primitives::{claim, JobId, ModelId, ServiceKey, ServiceSignature};
 use frame_benchmarking::v2::*;
 use frame_support::traits::{
-	fungible::{Inspect, Mutate},
+	fungible::{Balanced, Inspect},
 	Get,
 };
 use frame_system::{pallet_prelude::BlockNumberFor, RawOrigin};
 use sp_runtime::{
-	traits::{One, SaturatedConversion, Saturating, Zero},
+	traits::{Hash, One, Saturating, Zero},
 	BoundedVec, RuntimeAppPublic,
 };
 
-/// Makes `block` the last one, so that the next block knows its hash.
+/// Ends the block, so that the next one knows its hash.
 fn seal_block<T: Config>() {
 	let now = frame_system::Pallet::<T>::block_number();
-	let hash = <T as frame_system::Config>::Hash::from(sp_hash(now.saturated_into()));
-	frame_system::BlockHash::<T>::insert(now, hash);
+	frame_system::BlockHash::<T>::insert(now, T::Hashing::hash_of(&now));
 	frame_system::Pallet::<T>::set_block_number(now.saturating_add(One::one()));
-}
-
-fn sp_hash<H: From<[u8; 32]>>(number: u32) -> H {
-	let mut bytes = [1u8; 32];
-	bytes[..4].copy_from_slice(&number.to_le_bytes());
-	H::from(bytes)
 }
 
 struct Scene<T: Config> {
@@ -41,17 +34,15 @@ struct Scene<T: Config> {
 impl<T: Config> Scene<T> {
 	/// A model with inputs and outputs of the given lengths, served by `servers` workers.
 	fn new(input: u32, output: u32, servers: u32) -> Self {
-		frame_system::BlockHash::<T>::insert(BlockNumberFor::<T>::zero(), sp_hash::<T::Hash>(0));
-		frame_system::Pallet::<T>::set_block_number(One::one());
+		frame_system::Pallet::<T>::set_block_number(Zero::zero());
+		seal_block::<T>();
 		let key = ServiceKey::generate_pair(Some(b"//Benchmark".to_vec()));
 		let model = T::Models::benchmark_model(input, output);
 		let worker = T::Workers::benchmark_workers(&model, servers, key.clone());
 		let requester: T::AccountId = account("requester", 0, 0);
 		let plenty = T::MinBond::get().saturating_mul(1_000u32.into());
-		T::Currency::set_balance(
-			&requester,
-			plenty.max(T::Currency::minimum_balance().saturating_mul(1_000u32.into())),
-		);
+		let plenty = plenty.max(T::Currency::minimum_balance().saturating_mul(1_000u32.into()));
+		assert!(T::Currency::resolve(&requester, T::Currency::issue(plenty)).is_ok());
 		Self { requester, worker, key, model, input, output }
 	}
 
