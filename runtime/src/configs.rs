@@ -271,8 +271,8 @@ parameter_types! {
 	pub const MissedDeadlineFault: Permill = Permill::from_percent(25);
 	pub const DeclinedFault: Permill = Permill::from_percent(5);
 	pub const TreasuryPallet: PalletId = PalletId(*b"assay/ty");
-	/// A quarter of a block.
-	pub const AgendaWeight: Weight = Weight::from_parts(MAX_BLOCK_WEIGHT.ref_time() / 4, u64::MAX);
+	/// Two fifths of a block: a job's settlement weighs about a third of the job.
+	pub const AgendaWeight: Weight = Weight::from_parts(MAX_BLOCK_WEIGHT.ref_time() / 5 * 2, u64::MAX);
 }
 
 /// The most workers that serve one model.

@@ -60,7 +60,7 @@ impl<T: Config> Pallet<T> {
 		match task {
 			Task::Draw(_) => T::WeightInfo::draw_job(T::MaxServers::get()),
 			Task::AnswerDue(..) | Task::Expire(_) => T::WeightInfo::expire_job(),
-			Task::Settle(_) => T::WeightInfo::settle_job(),
+			Task::Settle(_, length) => T::WeightInfo::settle_job(*length),
 			Task::Purge(_) => T::WeightInfo::purge_result(),
 		}
 	}
@@ -70,7 +70,7 @@ impl<T: Config> Pallet<T> {
 			Task::Draw(job) => Self::draw_worker(now, job),
 			Task::AnswerDue(job, assigned_at) => Self::answer_due(now, job, assigned_at),
 			Task::Expire(job) => Self::deadline_passed(now, job),
-			Task::Settle(job) => Self::settle(now, job),
+			Task::Settle(job, _) => Self::settle(now, job),
 			Task::Purge(job) => Self::purge(job),
 		}
 	}

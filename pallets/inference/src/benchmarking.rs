@@ -217,8 +217,8 @@ mod benchmarks {
 	}
 
 	#[benchmark]
-	fn settle_job() {
-		let scene = Scene::<T>::new(T::MaxInput::get(), T::MaxOutput::get(), 1);
+	fn settle_job(n: Linear<4, { T::MaxOutput::get() }>) {
+		let scene = Scene::<T>::new(T::MaxInput::get(), n, 1);
 		let id = scene.committed();
 		let Some(Job { stage: Stage::Committed { settles_at, .. }, .. }) = Jobs::<T>::get(id) else {
 			panic!("no answer")

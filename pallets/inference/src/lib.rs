@@ -346,7 +346,7 @@ pub mod pallet {
 			for (name, task) in [
 				("draw", T::WeightInfo::draw_job(T::MaxServers::get())),
 				("expiry", T::WeightInfo::expire_job()),
-				("settlement", T::WeightInfo::settle_job()),
+				("settlement", T::WeightInfo::settle_job(T::MaxOutput::get())),
 				("purge", T::WeightInfo::purge_result()),
 			] {
 				assert!(
@@ -367,7 +367,7 @@ pub mod pallet {
 			assert!(!T::BurnedShare::get().is_zero(), "the burned share of a slash is what deters");
 			assert!(!T::LivenessPenalty::get().is_zero() && T::LivenessPenalty::get() <= T::MinBond::get());
 			// The smallest fee covers what the job costs the chain after the request.
-			assert!(T::MinFee::get() >= T::WeightToFee::weight_to_fee(&T::WeightInfo::settle_job()));
+			assert!(T::MinFee::get() >= T::WeightToFee::weight_to_fee(&T::WeightInfo::settle_job(T::MaxOutput::get())));
 		}
 
 		#[cfg(feature = "try-runtime")]
@@ -736,7 +736,7 @@ pub mod pallet {
 			for (block, index, task) in Agenda::<T>::iter() {
 				ensure!(index < AgendaLength::<T>::get(block), "a task lies beyond its queue's end");
 				ensure!((block, index) >= AgendaCursor::<T>::get(), "a task lies behind the cursor");
-				let (Task::Draw(id) | Task::AnswerDue(id, _) | Task::Expire(id) | Task::Settle(id) | Task::Purge(id)) =
+				let (Task::Draw(id) | Task::AnswerDue(id, _) | Task::Expire(id) | Task::Settle(id, _) | Task::Purge(id)) =
 					task;
 				tasks.insert(id);
 			}

@@ -286,6 +286,7 @@ impl<T: Config> Pallet<T> {
 		let now = frame_system::Pallet::<T>::block_number();
 		let settles_at = now.saturating_add(job.window);
 		let worker = assignment.worker.clone();
+		let length = output.len();
 		Assigned::<T>::remove(&worker, id);
 		T::Workers::answered(&worker, &job.model);
 		// The fee is final now: only that stays on hold.
@@ -305,7 +306,7 @@ impl<T: Config> Pallet<T> {
 		Results::<T>::insert(id, result);
 		job.stage = Stage::Committed { assignment, claim, committed_at: now, settles_at, holds: Holds::default() };
 		Jobs::<T>::insert(id, job);
-		Self::schedule(settles_at, Task::Settle(id));
+		Self::schedule(settles_at, Task::Settle(id, length));
 		Self::deposit_event(Event::Committed { job: id, worker, claim, output_root, settles_at });
 	}
 
@@ -367,7 +368,7 @@ impl<T: Config> Pallet<T> {
 		T::WeightInfo::commit(max_output)
 			.saturating_add(T::WeightInfo::authorize_commit(max_output))
 			.saturating_add(T::WeightInfo::draw_job(T::MaxServers::get()))
-			.saturating_add(T::WeightInfo::settle_job())
+			.saturating_add(T::WeightInfo::settle_job(max_output))
 			.saturating_add(T::WeightInfo::purge_result())
 	}
 }

@@ -217,9 +217,9 @@ pub enum Task<BlockNumber> {
 	/// End a job that nobody answered by its deadline.
 	#[codec(index = 2)]
 	Expire(JobId),
-	/// Pay for an answer that stood.
+	/// Pay for an answer that stood; its output has the given length in bytes.
 	#[codec(index = 3)]
-	Settle(JobId),
+	Settle(JobId, u32),
 	/// Forget a result.
 	#[codec(index = 4)]
 	Purge(JobId),

@@ -22,8 +22,8 @@ pub trait WeightInfo {
 	fn draw_job(n: u32) -> Weight;
 	/// The end of a worker's time, or of a job's.
 	fn expire_job() -> Weight;
-	/// A settlement.
-	fn settle_job() -> Weight;
+	/// The settlement of an answer of `n` bytes.
+	fn settle_job(n: u32) -> Weight;
 	/// A result forgotten.
 	fn purge_result() -> Weight;
 }
@@ -56,7 +56,7 @@ impl WeightInfo for () {
 	fn expire_job() -> Weight {
 		Weight::from_parts(1_000, 100)
 	}
-	fn settle_job() -> Weight {
+	fn settle_job(_: u32) -> Weight {
 		Weight::from_parts(1_000, 100)
 	}
 	fn purge_result() -> Weight {

@@ -2,7 +2,13 @@
 
 use super::*;
 use frame_benchmarking::v2::*;
-use frame_support::{traits::Get, BoundedVec};
+use frame_support::{
+	traits::{
+		fungible::{Inspect, Mutate},
+		Get,
+	},
+	BoundedVec,
+};
 use frame_system::{pallet_prelude::BlockNumberFor, RawOrigin};
 use sp_runtime::{Permill, Saturating};
 
@@ -43,6 +49,8 @@ mod benchmarks {
 	fn payout_era() {
 		let caller: T::AccountId = whitelisted_caller();
 		let worker: T::AccountId = account("worker", 0, 0);
+		// Beside other workers it may earn less than an account must hold.
+		assert!(T::Currency::mint_into(&worker, T::Currency::minimum_balance()).is_ok());
 		// Eras are counted from the first one, in which the worker begins to have stake.
 		Pallet::<T>::set_active_stake(&worker, 1_000_000);
 		let current = fill_eras::<T>();
