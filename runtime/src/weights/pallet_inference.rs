@@ -68,11 +68,11 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `1243`
 		//  Estimated: `7595`
-		// Minimum execution time: 139_315_000 picoseconds.
-		Weight::from_parts(154_507_801, 0)
+		// Minimum execution time: 145_073_000 picoseconds.
+		Weight::from_parts(193_321_221, 0)
 			.saturating_add(Weight::from_parts(0, 7595))
-			// Standard Error: 9
-			.saturating_add(Weight::from_parts(4_052, 0).saturating_mul(n.into()))
+			// Standard Error: 8
+			.saturating_add(Weight::from_parts(4_128, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(9))
 			.saturating_add(T::DbWeight::get().writes(11))
 	}
@@ -90,8 +90,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `797`
 		//  Estimated: `3870`
-		// Minimum execution time: 64_307_000 picoseconds.
-		Weight::from_parts(80_086_000, 0)
+		// Minimum execution time: 59_269_000 picoseconds.
+		Weight::from_parts(80_231_000, 0)
 			.saturating_add(Weight::from_parts(0, 3870))
 			.saturating_add(T::DbWeight::get().reads(4))
 			.saturating_add(T::DbWeight::get().writes(5))
@@ -120,8 +120,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `1719`
 		//  Estimated: `11136`
-		// Minimum execution time: 100_017_000 picoseconds.
-		Weight::from_parts(119_160_000, 0)
+		// Minimum execution time: 93_745_000 picoseconds.
+		Weight::from_parts(122_890_000, 0)
 			.saturating_add(Weight::from_parts(0, 11136))
 			.saturating_add(T::DbWeight::get().reads(8))
 			.saturating_add(T::DbWeight::get().writes(9))
@@ -136,8 +136,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `936`
 		//  Estimated: `6028`
-		// Minimum execution time: 66_380_000 picoseconds.
-		Weight::from_parts(76_604_000, 0)
+		// Minimum execution time: 67_238_000 picoseconds.
+		Weight::from_parts(88_249_000, 0)
 			.saturating_add(Weight::from_parts(0, 6028))
 			.saturating_add(T::DbWeight::get().reads(4))
 	}
@@ -166,11 +166,11 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `1614`
 		//  Estimated: `6371`
-		// Minimum execution time: 102_307_000 picoseconds.
-		Weight::from_parts(118_821_095, 0)
+		// Minimum execution time: 103_311_000 picoseconds.
+		Weight::from_parts(133_322_651, 0)
 			.saturating_add(Weight::from_parts(0, 6371))
-			// Standard Error: 9
-			.saturating_add(Weight::from_parts(4_100, 0).saturating_mul(n.into()))
+			// Standard Error: 12
+			.saturating_add(Weight::from_parts(4_220, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(8))
 			.saturating_add(T::DbWeight::get().writes(8))
 	}
@@ -187,11 +187,11 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `1291`
 		//  Estimated: `6371`
-		// Minimum execution time: 83_179_000 picoseconds.
-		Weight::from_parts(95_258_021, 0)
+		// Minimum execution time: 85_042_000 picoseconds.
+		Weight::from_parts(107_474_490, 0)
 			.saturating_add(Weight::from_parts(0, 6371))
-			// Standard Error: 4
-			.saturating_add(Weight::from_parts(3_261, 0).saturating_mul(n.into()))
+			// Standard Error: 5
+			.saturating_add(Weight::from_parts(3_289, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(5))
 	}
 	/// Storage: `Inference::AgendaCursor` (r:1 w:1)
@@ -202,8 +202,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `73`
 		//  Estimated: `3481`
-		// Minimum execution time: 6_443_000 picoseconds.
-		Weight::from_parts(7_897_000, 0)
+		// Minimum execution time: 6_913_000 picoseconds.
+		Weight::from_parts(9_756_000, 0)
 			.saturating_add(Weight::from_parts(0, 3481))
 			.saturating_add(T::DbWeight::get().reads(2))
 			.saturating_add(T::DbWeight::get().writes(2))
@@ -233,11 +233,11 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `1276 + n * (249 ±0)`
 		//  Estimated: `7595 + n * (2758 ±0)`
-		// Minimum execution time: 63_407_000 picoseconds.
-		Weight::from_parts(57_321_477, 0)
+		// Minimum execution time: 67_319_000 picoseconds.
+		Weight::from_parts(80_972_127, 0)
 			.saturating_add(Weight::from_parts(0, 7595))
-			// Standard Error: 43_111
-			.saturating_add(Weight::from_parts(9_870_142, 0).saturating_mul(n.into()))
+			// Standard Error: 57_901
+			.saturating_add(Weight::from_parts(10_366_828, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(6))
 			.saturating_add(T::DbWeight::get().reads((2_u64).saturating_mul(n.into())))
 			.saturating_add(T::DbWeight::get().writes(6))
@@ -271,8 +271,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `2056`
 		//  Estimated: `11136`
-		// Minimum execution time: 132_819_000 picoseconds.
-		Weight::from_parts(165_187_000, 0)
+		// Minimum execution time: 142_306_000 picoseconds.
+		Weight::from_parts(179_395_000, 0)
 			.saturating_add(Weight::from_parts(0, 11136))
 			.saturating_add(T::DbWeight::get().reads(12))
 			.saturating_add(T::DbWeight::get().writes(12))
@@ -297,13 +297,16 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(37), added: 2512, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Inputs` (r:0 w:1)
 	/// Proof: `Inference::Inputs` (`max_values`: None, `max_size`: Some(130069), added: 132544, mode: `MaxEncodedLen`)
-	fn settle_job(_: u32) -> Weight {
+	/// The range of component `n` is `[4, 130048]`.
+	fn settle_job(n: u32, ) -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `132258`
+		//  Measured:  `2210 + n * (1 ±0)`
 		//  Estimated: `133720`
-		// Minimum execution time: 310_995_000 picoseconds.
-		Weight::from_parts(372_437_000, 0)
+		// Minimum execution time: 219_578_000 picoseconds.
+		Weight::from_parts(266_865_342, 0)
 			.saturating_add(Weight::from_parts(0, 133720))
+			// Standard Error: 13
+			.saturating_add(Weight::from_parts(1_088, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(11))
 			.saturating_add(T::DbWeight::get().writes(12))
 	}
@@ -315,8 +318,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 		// Proof Size summary in bytes:
 		//  Measured:  `224`
 		//  Estimated: `3870`
-		// Minimum execution time: 8_925_000 picoseconds.
-		Weight::from_parts(11_889_000, 0)
+		// Minimum execution time: 8_694_000 picoseconds.
+		Weight::from_parts(11_499_000, 0)
 			.saturating_add(Weight::from_parts(0, 3870))
 			.saturating_add(T::DbWeight::get().reads(1))
 			.saturating_add(T::DbWeight::get().writes(1))
