@@ -3,9 +3,7 @@
 use crate::*;
 use alloc::{string::String, vec, vec::Vec};
 use assay_primitives::{model::TensorType, ModelHeader, ModelId, Policy, ServiceKey, OPG};
-use frame_benchmarking::{
-	baseline::Pallet as BaselineBench, BenchmarkBatch, BenchmarkConfig, BenchmarkList,
-};
+use frame_benchmarking::{baseline::Pallet as BaselineBench, BenchmarkBatch, BenchmarkConfig, BenchmarkList};
 use frame_support::traits::{fungible::Mutate, StorageInfo, StorageInfoTrait, WhitelistedStorageKeys};
 use frame_system_benchmarking::{extensions::Pallet as SystemExtensionsBench, Pallet as SystemBench};
 use sp_runtime::{BoundedVec, Perbill, Permill};

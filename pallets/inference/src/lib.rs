@@ -736,8 +736,11 @@ pub mod pallet {
 			for (block, index, task) in Agenda::<T>::iter() {
 				ensure!(index < AgendaLength::<T>::get(block), "a task lies beyond its queue's end");
 				ensure!((block, index) >= AgendaCursor::<T>::get(), "a task lies behind the cursor");
-				let (Task::Draw(id) | Task::AnswerDue(id, _) | Task::Expire(id) | Task::Settle(id, _) | Task::Purge(id)) =
-					task;
+				let (Task::Draw(id)
+				| Task::AnswerDue(id, _)
+				| Task::Expire(id)
+				| Task::Settle(id, _)
+				| Task::Purge(id)) = task;
 				tasks.insert(id);
 			}
 			for (id, job) in Jobs::<T>::iter() {
