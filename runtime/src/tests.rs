@@ -206,7 +206,7 @@ fn ten_thousand_settled_jobs_should_leave_nothing_when_their_results_have_expire
 			let mut key = Vec::new();
 			while let Some(next) = sp_io::storage::next_key(&key) {
 				// Block hashes and events are the system's, and bounded.
-				if next.starts_with(&sp_core::twox_128(b"Inference")) {
+				if next.starts_with(&sp_io::hashing::twox_128(b"Inference")) {
 					count += 1;
 				}
 				key = next;

@@ -118,7 +118,10 @@ impl Bench<'_> {
 	}
 
 	async fn events(&self, hash: subxt::utils::H256) -> anyhow::Result<Events> {
-		let key = format!("0x{}", hex::encode([sp_core::twox_128(b"System"), sp_core::twox_128(b"Events")].concat()));
+		let key = format!(
+			"0x{}",
+			hex::encode([sp_io::hashing::twox_128(b"System"), sp_io::hashing::twox_128(b"Events")].concat())
+		);
 		let value: Option<String> = self.chain.raw().request("state_getStorage", rpc_params![key, hash]).await?;
 		let bytes = hex::decode(value.context("a block without events")?.trim_start_matches("0x"))?;
 		Ok(Events::decode(&mut &bytes[..])?)
@@ -126,7 +129,10 @@ impl Bench<'_> {
 
 	/// Seconds since 1970 in block `hash`.
 	async fn time(&self, hash: subxt::utils::H256) -> anyhow::Result<f64> {
-		let key = format!("0x{}", hex::encode([sp_core::twox_128(b"Timestamp"), sp_core::twox_128(b"Now")].concat()));
+		let key = format!(
+			"0x{}",
+			hex::encode([sp_io::hashing::twox_128(b"Timestamp"), sp_io::hashing::twox_128(b"Now")].concat())
+		);
 		let value: String = self.chain.raw().request("state_getStorage", rpc_params![key, hash]).await?;
 		let bytes = hex::decode(value.trim_start_matches("0x"))?;
 		Ok(u64::decode(&mut &bytes[..])? as f64 / 1_000.0)
