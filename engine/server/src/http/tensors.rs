@@ -4,7 +4,7 @@ use std::fmt;
 
 use assay_semantics::{DType, TensorType};
 use serde::{
-	de::{Error, SeqAccess, Visitor},
+	de::{value::MapAccessDeserializer, Error, MapAccess, SeqAccess, Visitor},
 	Deserialize, Deserializer,
 };
 use serde_json::Value;
@@ -96,6 +96,22 @@ impl<'de> Visitor<'de> for Nested<'_> {
 			_ => return Err(E::custom("data holds a string that is none of NaN, Infinity and -Infinity")),
 		};
 		self.number(Number::Special(special))
+	}
+
+	// Built together with crates that want serde_json's arbitrary precision, it hands numbers over as a map that only its own
+	// type can read.
+	fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+		let number = serde_json::Number::deserialize(MapAccessDeserializer::new(map))
+			.map_err(|_| A::Error::custom("data holds an object where a number is expected"))?;
+		if let Some(number) = number.as_u64() {
+			return self.number(Number::Unsigned(number));
+		}
+		match (number.as_i64(), number.as_f64()) {
+			(Some(0), _) => self.number(Number::Float(-0.0)),
+			(Some(number), _) => self.number(Number::Signed(number)),
+			(None, Some(number)) => self.number(Number::Float(number)),
+			(None, None) => Err(A::Error::custom("data holds a number that is out of range")),
+		}
 	}
 
 	fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
