@@ -66,7 +66,7 @@ impl Share {
 
 	/// In millionths, if it is a whole number of them.
 	pub fn permill(self) -> Option<u32> {
-		(self.0 % 1_000 == 0).then_some(self.0 / 1_000)
+		self.0.is_multiple_of(1_000).then_some(self.0 / 1_000)
 	}
 }
 
