@@ -31,7 +31,8 @@ fn model_should_not_be_acquired_when_it_takes_no_jobs() {
 }
 
 #[test]
-#[should_panic(expected = "released more often than acquired")]
+// Without debug assertions it is logged, and nothing changes.
+#[cfg_attr(debug_assertions, should_panic(expected = "released more often than acquired"))]
 fn release_should_be_noticed_when_nothing_was_acquired() {
 	ExtBuilder::default().build_and_execute(|| Models::release(&model(1)));
 }

@@ -73,13 +73,15 @@ fn job_should_be_refused_when_claims_cannot_be_counted() {
 }
 
 #[test]
-#[should_panic(expected = "answered that was not in flight")]
+// Without debug assertions it is logged, and nothing changes.
+#[cfg_attr(debug_assertions, should_panic(expected = "answered that was not in flight"))]
 fn answer_should_be_noticed_when_nothing_was_in_flight() {
 	ExtBuilder::default().with_worker(CHARLIE, 1_000, 1).build_and_execute(|| Workers::answered(&CHARLIE, &model(1)));
 }
 
 #[test]
-#[should_panic(expected = "released that was not set aside")]
+// Without debug assertions it is logged, and nothing changes.
+#[cfg_attr(debug_assertions, should_panic(expected = "released that was not set aside"))]
 fn release_should_be_noticed_when_it_is_more_than_was_set_aside() {
 	ExtBuilder::default().with_worker(CHARLIE, 1_000, 1).build_and_execute(|| {
 		assert_ok!(Workers::assign(&CHARLIE, &model(1), 5));
