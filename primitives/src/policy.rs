@@ -44,6 +44,12 @@ impl Policy {
 		Self::V1(PolicyV1 { required, window, recompute_blocks, trace_blocks })
 	}
 
+	/// The blocks that a worker needs to build the trace of one inference.
+	pub fn trace_blocks(&self) -> BlockNumber {
+		let Self::V1(policy) = self;
+		policy.trace_blocks
+	}
+
 	/// The challenge window, in blocks.
 	pub fn window(&self) -> BlockNumber {
 		let Self::V1(policy) = self;

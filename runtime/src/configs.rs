@@ -266,6 +266,8 @@ impl pallet_sudo::Config for Runtime {
 parameter_types! {
 	pub const MaxRoyalty: Permill = Permill::from_percent(30);
 	pub const BurnedShare: Permill = Permill::from_percent(50);
+	pub const ChallengerShare: Permill = Permill::from_percent(30);
+	pub const RequesterShare: Permill = Permill::from_percent(20);
 	pub const FeeBurn: Permill = Permill::from_percent(5);
 	pub const FeeTreasury: Permill = Permill::from_percent(5);
 	pub const MissedDeadlineFault: Permill = Permill::from_percent(25);
@@ -275,6 +277,8 @@ parameter_types! {
 	pub const AgendaWeight: Weight = Weight::from_parts(MAX_BLOCK_WEIGHT.ref_time() / 5 * 2, u64::MAX);
 }
 
+/// An answer, its window, the window once more if data was withheld, a dispute, finality.
+type LongestClaim = ConstU32<{ MAX_DEADLINE + 2 * MAX_WINDOW + LONGEST_DISPUTE + FINALITY }>;
 /// The most workers that serve one model.
 type MaxServers = ConstU32<128>;
 
@@ -292,6 +296,7 @@ impl pallet_models::Config for Runtime {
 	// To reveal a sealed challenge, and for finality in good weather.
 	type WindowSlack = ConstU32<6>;
 	type MaxTraceBlocks = ConstU32<{ 30 * MINUTES }>;
+	type LongestJob = LongestClaim;
 	type WeightInfo = weights::pallet_models::WeightInfo<Runtime>;
 }
 
@@ -302,8 +307,7 @@ impl pallet_workers::Config for Runtime {
 	type StakeObserver = wiring::ActiveStake;
 	type MinBond = ConstU128<{ 100 * OPG }>;
 	type UnbondingDelay = ConstU32<DAYS>;
-	// An answer, its window, the window once more if data was withheld, a dispute, finality.
-	type LongestClaim = ConstU32<{ MAX_DEADLINE + 2 * MAX_WINDOW + LONGEST_DISPUTE + FINALITY }>;
+	type LongestClaim = LongestClaim;
 	type MaxServers = MaxServers;
 	type MaxServed = ConstU32<32>;
 	type MaxUnbonding = ConstU32<8>;
@@ -350,6 +354,8 @@ impl pallet_inference::Config for Runtime {
 	type ResultLifetime = ConstU32<DAYS>;
 	type MinBond = ConstU128<OPG>;
 	type BurnedShare = BurnedShare;
+	type ChallengerShare = ChallengerShare;
+	type RequesterShare = RequesterShare;
 	type MinFee = ConstU128<{ 5 * MILLI_OPG }>;
 	type LivenessPenalty = ConstU128<{ OPG / 10 }>;
 	type BaseCharge = ConstU128<{ 100 * MICRO_OPG }>;

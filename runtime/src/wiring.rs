@@ -3,7 +3,10 @@
 use crate::{AccountId, Balance, Models, Rewards, Runtime, RuntimeHoldReason, Workers};
 use alloc::vec::Vec;
 use assay_primitives::{ModelId, ServiceKey, SlashReason, TensorType};
-use frame_support::dispatch::DispatchResult;
+use frame_support::{
+	dispatch::DispatchResult,
+	traits::{fungible::Balanced, Imbalance},
+};
 use pallet_inference::traits::{Ask, Fault, ModelTerms, Shares};
 use sp_runtime::{DispatchError, Permill};
 
@@ -25,25 +28,30 @@ impl pallet_inference::traits::Models<AccountId, Balance> for Registry {
 		Models::get(model).map(|record| record.header.outputs.into_inner())
 	}
 
+	fn trace_blocks(model: &ModelId) -> u32 {
+		Models::get(model).map_or(0, |record| record.policy.trace_blocks())
+	}
+
+	fn invalidate(model: &ModelId) {
+		Models::invalidate(model)
+	}
+
+	fn is_invalid(model: &ModelId) -> bool {
+		Models::is_invalid(model)
+	}
+
 	fn royalty(model: &ModelId) -> Option<(AccountId, Permill)> {
 		Models::get(model).map(|record| (record.owner, record.royalty))
-	}
-
-	fn acquire(model: &ModelId) -> DispatchResult {
-		Models::acquire(model)
-	}
-
-	fn release(model: &ModelId) {
-		Models::release(model)
-	}
-
-	fn uses(model: &ModelId) -> u32 {
-		pallet_models::Uses::<Runtime>::get(model)
 	}
 
 	#[cfg(feature = "runtime-benchmarks")]
 	fn benchmark_model(input: u32, output: u32) -> ModelId {
 		crate::benchmarks::register_model(input, output)
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_key(model: &ModelId) -> Vec<u8> {
+		pallet_models::Models::<Runtime>::hashed_key_for(model)
 	}
 }
 
@@ -105,9 +113,28 @@ impl pallet_inference::traits::Workers<AccountId, Balance> for Staked {
 		Workers::release(worker, bond)
 	}
 
-	fn slash(worker: &AccountId, amount: Balance, reason: SlashReason) -> Balance {
-		// Dropped, so burned: for silence, nobody is paid.
-		frame_support::traits::Imbalance::peek(&Workers::slash(worker, amount, reason))
+	fn slash(
+		worker: &AccountId,
+		amount: Balance,
+		reason: SlashReason,
+		shares: &[(&AccountId, Balance)],
+	) -> (Balance, Vec<Balance>) {
+		let mut credit = Workers::slash(worker, amount, reason);
+		let taken = credit.peek();
+		let paid = shares.iter().map(|(to, share)| {
+			let part = credit.extract(*share);
+			let paid = part.peek();
+			// What an account cannot take is burned with the rest.
+			match <crate::Balances as Balanced<_>>::resolve(to, part) {
+				Ok(()) => paid,
+				Err(_) => 0,
+			}
+		});
+		(taken, paid.collect())
+	}
+
+	fn suspend(worker: &AccountId) {
+		Workers::suspend(worker)
 	}
 
 	fn service_key(worker: &AccountId) -> Option<ServiceKey> {

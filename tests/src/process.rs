@@ -130,6 +130,8 @@ pub struct NodeOptions {
 	pub engine_url: Option<String>,
 	/// No engine and no role.
 	pub no_engine: bool,
+	/// A pool with room for more than a test ever sends.
+	pub large_pool: bool,
 }
 
 /// A node of a development chain of its own.
@@ -178,6 +180,9 @@ impl Node {
 		}
 		if self.options.no_engine {
 			command.arg("--no-engine");
+		}
+		if self.options.large_pool {
+			command.args(["--pool-limit", "100000", "--pool-kbytes", "1000000"]);
 		}
 		let mut process = Process::start("assay-node", &mut command, &self.folder.path().join("node.log"));
 		let address = process.wait_for("where its JSON-RPC server listens", |line| {

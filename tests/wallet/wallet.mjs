@@ -74,7 +74,7 @@ const { shares, fee } = await new Promise((resolve) => {
 if (shares.burned + shares.treasury + shares.royalty + shares.worker !== fee) fail("the shares are not the fee");
 
 const { Committed: pending, Settled: final } = results[mine];
-const raw = final.output.value;
+const raw = final.result.output.value;
 const output = typeof raw === "string" ? bytes(raw) : raw;
 const view = new DataView(output.buffer, output.byteOffset, output.byteLength);
 const scores = Array.from({ length: output.byteLength / 4 }, (_, index) => view.getFloat32(4 * index, true));

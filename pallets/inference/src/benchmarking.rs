@@ -6,7 +6,7 @@ use alloc::vec;
 use assay_primitives::{claim, JobId, ModelId, ServiceKey, ServiceSignature};
 use frame_benchmarking::v2::*;
 use frame_support::traits::{
-	fungible::{Balanced, Inspect},
+	fungible::{Balanced, Inspect, MutateHold},
 	Get,
 };
 use frame_system::{pallet_prelude::BlockNumberFor, RawOrigin};
@@ -20,6 +20,12 @@ fn seal_block<T: Config>() {
 	let now = frame_system::Pallet::<T>::block_number();
 	frame_system::BlockHash::<T>::insert(now, T::Hashing::hash_of(&now));
 	frame_system::Pallet::<T>::set_block_number(now.saturating_add(One::one()));
+}
+
+fn endow<T: Config>(who: &T::AccountId) {
+	let plenty = T::MinBond::get().saturating_mul(1_000u32.into());
+	let plenty = plenty.max(T::Currency::minimum_balance().saturating_mul(1_000u32.into()));
+	assert!(T::Currency::resolve(who, T::Currency::issue(plenty)).is_ok());
 }
 
 struct Scene<T: Config> {
@@ -40,10 +46,15 @@ impl<T: Config> Scene<T> {
 		let model = T::Models::benchmark_model(input, output);
 		let worker = T::Workers::benchmark_workers(&model, servers, key.clone());
 		let requester: T::AccountId = account("requester", 0, 0);
-		let plenty = T::MinBond::get().saturating_mul(1_000u32.into());
-		let plenty = plenty.max(T::Currency::minimum_balance().saturating_mul(1_000u32.into()));
-		assert!(T::Currency::resolve(&requester, T::Currency::issue(plenty)).is_ok());
+		endow::<T>(&requester);
 		Self { requester, worker, key, model, input, output }
+	}
+
+	/// The same, the requester being the caller: its account is read and written for the transaction's fee in any case.
+	fn by_caller(input: u32, output: u32) -> Self {
+		let scene = Self { requester: whitelisted_caller(), ..Self::new(input, output, 1) };
+		endow::<T>(&scene.requester);
+		scene
 	}
 
 	fn fee(&self) -> BalanceOf<T> {
@@ -84,6 +95,14 @@ impl<T: Config> Scene<T> {
 		(output, self.key.sign(&payload.0).expect("the key was just made"))
 	}
 
+	fn whitelist_what_is_only_read(&self, id: JobId) {
+		let Some(Job { stage: Stage::Assigned(assignment), .. }) = Jobs::<T>::get(id) else { panic!("not assigned") };
+		let hash = frame_system::BlockHash::<T>::hashed_key_for;
+		for key in [hash(Zero::zero()), hash(assignment.assigned_at), T::Models::benchmark_key(&self.model)] {
+			frame_benchmarking::benchmarking::add_to_whitelist(key.into());
+		}
+	}
+
 	/// Requests an inference and answers it.
 	fn committed(&self) -> JobId {
 		let id = self.assigned();
@@ -106,7 +125,7 @@ mod benchmarks {
 
 	#[benchmark]
 	fn request(n: Linear<4, { T::MaxInput::get() }>) {
-		let scene = Scene::<T>::new(n, 4, 1);
+		let scene = Scene::<T>::by_caller(n, 4);
 		let (fee, model) = (scene.fee(), scene.model);
 		let input = Input::Inline(BoundedVec::truncate_from(vec![1; n as usize]));
 		#[extrinsic_call]
@@ -126,7 +145,7 @@ mod benchmarks {
 
 	#[benchmark]
 	fn cancel() {
-		let scene = Scene::<T>::new(T::MaxInput::get(), 4, 1);
+		let scene = Scene::<T>::by_caller(T::MaxInput::get(), 4);
 		let id = scene.request(false);
 		#[extrinsic_call]
 		_(RawOrigin::Signed(scene.requester.clone()), id);
@@ -161,6 +180,8 @@ mod benchmarks {
 		let scene = Scene::<T>::new(4, n, 1);
 		let id = scene.assigned();
 		let (output, signature) = scene.answer(id);
+		// What only is read was read for the authorisation just before.
+		scene.whitelist_what_is_only_read(id);
 		#[extrinsic_call]
 		_(frame_system::RawOrigin::Authorized, id, output, signature);
 		assert!(Results::<T>::contains_key(id));
@@ -178,16 +199,32 @@ mod benchmarks {
 	}
 
 	#[benchmark]
-	fn service_agenda_step() {
+	fn next_task() {
 		let now = BlockNumberFor::<T>::from(5u32);
-		frame_system::Pallet::<T>::set_block_number(now);
-		AgendaCursor::<T>::put((now, 0));
-		AgendaLength::<T>::insert(now, 0);
+		let tasks = [Task::Expire(1), Task::Expire(2)];
+		tasks.iter().for_each(|task| Agenda::<T>::insert(now, task, ()));
+		let mut found = 0;
 		#[block]
 		{
-			Pallet::<T>::service_agenda(now, frame_support::weights::Weight::MAX);
+			let mut tasks = Agenda::<T>::iter_key_prefix(now);
+			found += u32::from(tasks.next().is_some());
 		}
-		assert_eq!(AgendaCursor::<T>::get().0, now + One::one());
+		assert_eq!(found, 1);
+	}
+
+	#[benchmark]
+	fn skip_task() {
+		let scene = Scene::<T>::new(4, 4, 1);
+		let id = scene.committed();
+		let now = frame_system::Pallet::<T>::block_number();
+		let task = Task::Expire(id);
+		Agenda::<T>::insert(now, task, ());
+		#[block]
+		{
+			assert!(Pallet::<T>::task_weight(&task).is_none());
+			Agenda::<T>::remove(now, task);
+		}
+		assert!(!Agenda::<T>::contains_key(now, task));
 	}
 
 	#[benchmark]
@@ -217,18 +254,37 @@ mod benchmarks {
 	}
 
 	#[benchmark]
-	fn settle_job(n: Linear<4, { T::MaxOutput::get() }>) {
-		let scene = Scene::<T>::new(T::MaxInput::get(), n, 1);
+	fn settle_job() {
+		let scene = Scene::<T>::new(T::MaxInput::get(), T::MaxOutput::get(), 1);
+		// Escrowed is more than the fee, as for a job that was drawn.
 		let id = scene.committed();
+		Jobs::<T>::mutate_extant(id, |job| {
+			let more = T::Currency::minimum_balance();
+			job.escrow += more;
+			T::Currency::hold(&HoldReason::Fee.into(), &scene.requester, more).expect("the requester has plenty");
+		});
 		let Some(Job { stage: Stage::Committed { settles_at, .. }, .. }) = Jobs::<T>::get(id) else {
 			panic!("no answer")
 		};
 		frame_system::Pallet::<T>::set_block_number(settles_at);
 		#[block]
 		{
-			Pallet::<T>::settle(settles_at, id);
+			assert!(Pallet::<T>::settle(settles_at, id));
 		}
 		assert!(!Jobs::<T>::contains_key(id));
+	}
+
+	#[benchmark]
+	fn convict_job() {
+		let scene = Scene::<T>::new(T::MaxInput::get(), T::MaxOutput::get(), 1);
+		let id = scene.committed();
+		let winner: T::AccountId = account("winner", 0, 0);
+		endow::<T>(&winner);
+		#[block]
+		{
+			Pallet::<T>::convict(id, Some(&winner));
+		}
+		assert!(!Results::<T>::contains_key(id));
 	}
 
 	#[benchmark]
@@ -238,10 +294,10 @@ mod benchmarks {
 		let Some(Job { stage: Stage::Committed { settles_at, .. }, .. }) = Jobs::<T>::get(id) else {
 			panic!("no answer")
 		};
-		Pallet::<T>::settle(settles_at, id);
 		#[block]
 		{
-			Pallet::<T>::purge(id);
+			Agenda::<T>::remove(settles_at, Task::Settle(id));
+			Results::<T>::remove(id);
 		}
 		assert!(!Results::<T>::contains_key(id));
 	}

@@ -16,8 +16,8 @@
 //!
 //! *A plain job.* Bob requests an inference and escrows at most 1 OPG. Two blocks later the chain draws Charlie among the workers
 //! that serve the model, by stake, and sets his bond aside. His node's off-chain worker asks the engine and commits the answer,
-//! without paying a fee. What Charlie does not charge returns to Bob at once. Twenty blocks later nobody has objected: the fee is
-//! split, the bond is free, and of the job only the result is left, for a day.
+//! without paying a fee. Twenty blocks later nobody has objected: the fee is split, what Charlie does not
+//! charge returns to Bob, the bond is free, and of the job only the result is left, for a day.
 //!
 //! *A silent worker.* Charlie's engine is down. Half way to the deadline he loses a little stake, which is burned, and the job is
 //! drawn again without him. Nobody answers by the deadline: Bob gets everything back.
@@ -27,11 +27,12 @@
 //!
 //! ## Invariants
 //!
-//! - What is on hold for fees on an account is the sum of its open jobs' maximum fees, or fees once answered.
+//! - What is on hold for fees on an account is the sum of its open jobs' escrows, and none is below its job's fee.
 //! - What is set aside of a worker's stake is the sum of the bonds of its open jobs.
 //! - Every open job is on the agenda, so it ends without anybody's help; unless something holds its settlement.
 //! - A job in a worker's hands is listed under that worker, and nothing else is.
-//! - Every open job has an input, and only open jobs have; a result is pending exactly while its job is open.
+//! - Every open job has an input, and only open jobs have; an open job has a result exactly if it was answered.
+//! - Every result of a job that is no longer open is on the agenda, so it is forgotten.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -42,6 +43,7 @@ pub use pallet::*;
 mod agenda;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+mod claims;
 mod lifecycle;
 #[cfg(test)]
 mod mock;
@@ -141,6 +143,12 @@ pub mod pallet {
 		/// The share of a slashed bond that is burned. A job's bond is so large that this share exceeds fee and coverage.
 		#[pallet::constant]
 		type BurnedShare: Get<Permill>;
+		/// The share of a convicted worker's bond that goes to who proved it wrong.
+		#[pallet::constant]
+		type ChallengerShare: Get<Permill>;
+		/// The share of it that goes to the requester at most, if the job goes to nobody else.
+		#[pallet::constant]
+		type RequesterShare: Get<Permill>;
 		/// The smallest fee of a job.
 		#[pallet::constant]
 		type MinFee: Get<BalanceOf<Self>>;
@@ -168,6 +176,7 @@ pub mod pallet {
 
 	/// The number of the next job.
 	#[pallet::storage]
+	#[pallet::whitelist_storage]
 	pub type NextJobId<T: Config> = StorageValue<_, JobId, ValueQuery>;
 
 	/// Open jobs.
@@ -187,18 +196,20 @@ pub mod pallet {
 	#[pallet::storage]
 	pub type Results<T: Config> = StorageMap<_, Twox64Concat, JobId, JobResultOf<T>>;
 
-	/// Tasks by block and position.
+	/// Tasks by block.
 	#[pallet::storage]
 	pub type Agenda<T: Config> =
-		StorageDoubleMap<_, Twox64Concat, BlockNumberFor<T>, Twox64Concat, u32, Task<BlockNumberFor<T>>>;
+		StorageDoubleMap<_, Twox64Concat, BlockNumberFor<T>, Twox64Concat, Task<BlockNumberFor<T>>, (), OptionQuery>;
 
-	/// The number of tasks that were ever put on a block's agenda.
+	/// Up to where tasks are done.
 	#[pallet::storage]
-	pub type AgendaLength<T: Config> = StorageMap<_, Twox64Concat, BlockNumberFor<T>, u32, ValueQuery>;
+	#[pallet::whitelist_storage]
+	pub type AgendaCursor<T: Config> = StorageValue<_, Cursor<BlockNumberFor<T>>, ValueQuery>;
 
-	/// The block and the position of the next task.
+	/// Up to where results are forgotten.
 	#[pallet::storage]
-	pub type AgendaCursor<T: Config> = StorageValue<_, (BlockNumberFor<T>, u32), ValueQuery>;
+	#[pallet::whitelist_storage]
+	pub type PurgeCursor<T: Config> = StorageValue<_, Cursor<BlockNumberFor<T>>, ValueQuery>;
 
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -275,6 +286,15 @@ pub mod pallet {
 			/// Where the fee went.
 			shares: Shares<BalanceOf<T>>,
 		},
+		/// An answer was proven wrong, or not defended. It counts for nothing.
+		Overturned {
+			/// The job.
+			job: JobId,
+			/// Who answered.
+			worker: T::AccountId,
+			/// What its service key signed.
+			claim: ClaimHash,
+		},
 		/// Nobody answered. The requester has its escrow back.
 		Expired {
 			/// The job.
@@ -342,15 +362,18 @@ pub mod pallet {
 		fn integrity_test() {
 			let block = T::BlockWeights::get().max_block;
 			assert!(T::AgendaWeight::get().ref_time() < block.ref_time(), "the agenda must leave room for extrinsics");
-			let step = T::WeightInfo::service_agenda_step().saturating_mul(2);
+			let base = Self::agenda_base()
+				.saturating_add(T::WeightInfo::next_task())
+				.saturating_add(T::WeightInfo::skip_task());
 			for (name, task) in [
 				("draw", T::WeightInfo::draw_job(T::MaxServers::get())),
 				("expiry", T::WeightInfo::expire_job()),
-				("settlement", T::WeightInfo::settle_job(T::MaxOutput::get())),
+				("settlement", T::WeightInfo::settle_job()),
+				("conviction", T::WeightInfo::convict_job()),
 				("purge", T::WeightInfo::purge_result()),
 			] {
 				assert!(
-					step.saturating_add(task).all_lt(T::AgendaWeight::get()),
+					base.saturating_add(task).all_lt(T::AgendaWeight::get()),
 					"a {name} must fit into a block's agenda"
 				);
 			}
@@ -365,9 +388,16 @@ pub mod pallet {
 			);
 			assert!(T::ResultLifetime::get() >= T::MaxWindow::get().into(), "results outlive the longest window");
 			assert!(!T::BurnedShare::get().is_zero(), "the burned share of a slash is what deters");
+			let shares = [T::BurnedShare::get(), T::ChallengerShare::get(), T::RequesterShare::get()];
+			let sum: u32 = shares.iter().map(|share| share.deconstruct()).sum();
+			assert_eq!(sum, Permill::one().deconstruct(), "the shares of a slash are all of it");
+			assert!(
+				T::RequesterShare::get() <= T::BurnedShare::get(),
+				"what a requester gets is never more than fee and coverage together"
+			);
 			assert!(!T::LivenessPenalty::get().is_zero() && T::LivenessPenalty::get() <= T::MinBond::get());
 			// The smallest fee covers what the job costs the chain after the request.
-			assert!(T::MinFee::get() >= T::WeightToFee::weight_to_fee(&T::WeightInfo::settle_job(T::MaxOutput::get())));
+			assert!(T::MinFee::get() >= T::WeightToFee::weight_to_fee(&T::WeightInfo::settle_job()));
 		}
 
 		#[cfg(feature = "try-runtime")]
@@ -380,8 +410,8 @@ pub mod pallet {
 	impl<T: Config> Pallet<T> {
 		/// Requests an inference.
 		///
-		/// Anyone may call. `max_fee` is escrowed; what the worker does not charge comes back when it answers, and all of it if
-		/// nobody answers within `deadline` blocks. On top, a small charge pays for the answer's own transaction, so that
+		/// Anyone may call. `max_fee` is escrowed, or the fee alone if the worker that you name takes the job at once; what the
+		/// worker does not charge comes back when the answer settles, and all of it if nobody answers within `deadline` blocks. On top, a small charge pays for the answer's own transaction, so that
 		/// workers answer for free. `input` is the input tensors' raw bytes, in order; `max_output` the longest output to pay
 		/// for, in bytes. `coverage` is what a wrong answer could cost you; a higher one costs a premium and binds more stake.
 		/// `window` may lengthen the challenge window. `worker` names a worker; else one is drawn by stake.
@@ -419,8 +449,6 @@ pub mod pallet {
 
 			let charge = T::Currency::withdraw(&requester, Self::charge(max_output), Exact, Preserve, Polite)?;
 			T::OnCharge::on_unbalanced(charge);
-			Self::take_escrow(&requester, max_fee)?;
-			T::Models::acquire(&model)?;
 
 			let now = frame_system::Pallet::<T>::block_number();
 			let id = NextJobId::<T>::get();
@@ -431,6 +459,7 @@ pub mod pallet {
 				model,
 				input_root,
 				max_fee,
+				escrow: max_fee,
 				coverage,
 				max_output,
 				deadline: now.saturating_add(deadline.into()),
@@ -441,7 +470,7 @@ pub mod pallet {
 			};
 			Self::deposit_event(Event::Requested {
 				job: id,
-				requester,
+				requester: requester.clone(),
 				model,
 				max_fee,
 				coverage,
@@ -458,6 +487,10 @@ pub mod pallet {
 				},
 				None => Self::schedule(now.saturating_add(T::DrawDelay::get()), Task::Draw(id)),
 			}
+			if let Stage::Assigned(assignment) = &job.stage {
+				job.escrow = assignment.fee;
+			}
+			T::Currency::hold(&HoldReason::Fee.into(), &requester, job.escrow)?;
 			Inputs::<T>::insert(id, input);
 			Jobs::<T>::insert(id, job);
 			Ok(())
@@ -473,8 +506,8 @@ pub mod pallet {
 			let open = Jobs::<T>::get(job).ok_or(Error::<T>::JobNotFound)?;
 			ensure!(open.requester == who, Error::<T>::NotRequester);
 			ensure!(matches!(open.stage, Stage::Waiting { .. }), Error::<T>::AlreadyAssigned);
-			let refund = Self::refund(&who, open.max_fee);
-			Self::forget(job, &open.model);
+			let refund = Self::refund(&who, open.escrow);
+			Self::forget(job);
 			Self::deposit_event(Event::Cancelled { job, requester: who, refund });
 			Ok(())
 		}
@@ -533,8 +566,14 @@ pub mod pallet {
 		}
 
 		/// The answer to a job, with what is to be thought of it.
-		pub fn result(id: JobId) -> Option<JobResultOf<T>> {
-			Results::<T>::get(id)
+		pub fn result(id: JobId) -> Option<ResultViewOf<T>> {
+			let result = Results::<T>::get(id)?;
+			let status = if Jobs::<T>::contains_key(id) {
+				ResultStatus::Pending
+			} else {
+				ResultStatus::Settled { readable_until: result.settles_at.saturating_add(T::ResultLifetime::get()) }
+			};
+			Some(ResultView { status, result })
 		}
 
 		/// The least fee for which some worker would take a job on `model` now, the coverage being `coverage` and the deadline
@@ -652,19 +691,18 @@ pub mod pallet {
 		fn check_escrow() -> Result<(), sp_runtime::TryRuntimeError> {
 			let mut escrow = alloc::collections::BTreeMap::<T::AccountId, BalanceOf<T>>::new();
 			for job in Jobs::<T>::iter_values() {
-				let held = match &job.stage {
-					Stage::Committed { assignment, .. } => assignment.fee,
-					_ => job.max_fee,
-				};
+				if let Stage::Assigned(assignment) | Stage::Committed { assignment, .. } = &job.stage {
+					ensure!(assignment.fee <= job.escrow, "a fee is not escrowed");
+				}
 				let sum = escrow.entry(job.requester).or_default();
-				*sum = sum.saturating_add(held);
+				*sum = sum.saturating_add(job.escrow);
 			}
 			for (requester, sum) in escrow {
 				let held = <T::Currency as frame_support::traits::fungible::InspectHold<_>>::balance_on_hold(
 					&HoldReason::Fee.into(),
 					&requester,
 				);
-				ensure!(held == sum, "what is on hold for fees differs from the sum of the open jobs' fees");
+				ensure!(held == sum, "what is on hold for fees differs from the sum of the open jobs' escrows");
 			}
 			Ok(())
 		}
@@ -694,17 +732,14 @@ pub mod pallet {
 		}
 
 		fn check_indices() -> Result<(), sp_runtime::TryRuntimeError> {
-			let mut uses = alloc::collections::BTreeMap::<ModelId, u32>::new();
 			let mut assigned = 0usize;
 			for (id, job) in Jobs::<T>::iter() {
 				ensure!(Inputs::<T>::contains_key(id), "an open job has no input");
-				let result = Results::<T>::get(id);
+				let answered = Results::<T>::contains_key(id);
 				match &job.stage {
-					Stage::Committed { .. } => {
-						ensure!(result.is_some_and(|r| r.status == ResultStatus::Pending), "an answer is not pending");
-					}
+					Stage::Committed { .. } => ensure!(answered, "an answer has no result"),
 					stage => {
-						ensure!(result.is_none(), "a job without an answer has a result");
+						ensure!(!answered, "a job without an answer has a result");
 						if let Stage::Assigned(assignment) = stage {
 							assigned = assigned.saturating_add(1);
 							ensure!(
@@ -714,34 +749,32 @@ pub mod pallet {
 						}
 					}
 				}
-				let uses = uses.entry(job.model).or_default();
-				*uses = uses.saturating_add(1);
 			}
 			ensure!(Assigned::<T>::iter().count() == assigned, "a job is listed under a worker that does not have it");
 			ensure!(Inputs::<T>::iter().count() == Jobs::<T>::iter().count(), "an input has no open job");
-			for (id, result) in Results::<T>::iter() {
-				ensure!(
-					(result.status == ResultStatus::Pending) == Jobs::<T>::contains_key(id),
-					"a result is pending without an open job, or settled with one"
-				);
-			}
-			for (model, count) in uses {
-				ensure!(T::Models::uses(&model) == count, "a model's uses differ from its open jobs");
-			}
 			Ok(())
 		}
 
 		fn check_agenda() -> Result<(), sp_runtime::TryRuntimeError> {
+			let (done, purged) = (AgendaCursor::<T>::get(), PurgeCursor::<T>::get());
+			let behind = |block, task: &_, cursor: &Cursor<_>| {
+				block < cursor.block
+					|| block == cursor.block
+						&& cursor.after.is_some_and(|after| {
+							Agenda::<T>::hashed_key_for(block, task) <= Agenda::<T>::hashed_key_for(block, after)
+						})
+			};
 			let mut tasks = alloc::collections::BTreeSet::<JobId>::new();
-			for (block, index, task) in Agenda::<T>::iter() {
-				ensure!(index < AgendaLength::<T>::get(block), "a task lies beyond its queue's end");
-				ensure!((block, index) >= AgendaCursor::<T>::get(), "a task lies behind the cursor");
-				let (Task::Draw(id)
-				| Task::AnswerDue(id, _)
-				| Task::Expire(id)
-				| Task::Settle(id, _)
-				| Task::Purge(id)) = task;
-				tasks.insert(id);
+			let mut forgettable = alloc::collections::BTreeSet::<JobId>::new();
+			for (block, task) in Agenda::<T>::iter_keys() {
+				ensure!(!behind(block, &task, &purged), "an entry of the agenda was left behind");
+				if !behind(block, &task, &done) {
+					tasks.insert(task.job());
+					continue;
+				}
+				ensure!(matches!(task, Task::Settle(_)), "a task was left undone");
+				ensure!(!Jobs::<T>::contains_key(task.job()), "an answer was left unsettled");
+				ensure!(forgettable.insert(task.job()), "a result would be forgotten twice");
 			}
 			for (id, job) in Jobs::<T>::iter() {
 				let held = matches!(job.stage, Stage::Committed { holds, .. } if !holds.is_empty());
@@ -749,8 +782,8 @@ pub mod pallet {
 			}
 			for id in Results::<T>::iter_keys() {
 				ensure!(
-					tasks.contains(&id) || Jobs::<T>::contains_key(id),
-					"a settled result would never be forgotten"
+					forgettable.contains(&id) != Jobs::<T>::contains_key(id),
+					"a settled result would never be forgotten, or an open one is to be"
 				);
 			}
 			Ok(())

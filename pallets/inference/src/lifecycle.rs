@@ -3,8 +3,8 @@
 use crate::{
 	traits::{Ask, Fault, ModelTerms, Models, Rewards, Workers},
 	weights::WeightInfo,
-	Assigned, Assignment, AssignmentOf, BalanceOf, Config, DeclineReason, Error, Event, HoldReason, Inputs, Job, JobOf,
-	JobResult, Jobs, Output, Pallet, ResultStatus, Results, Stage, Task, MAX_ATTEMPTS,
+	Agenda, Assigned, Assignment, AssignmentOf, BalanceOf, Config, DeclineReason, Error, Event, HoldReason, Inputs,
+	Job, JobOf, JobResult, Jobs, Output, Pallet, Results, Stage, Task, MAX_ATTEMPTS,
 };
 use assay_primitives::{claim, Claim, ClaimHash, Holds, JobId, ModelId, ServiceSignature, SlashReason};
 use codec::Encode;
@@ -161,7 +161,7 @@ impl<T: Config> Pallet<T> {
 	fn punish_silence(id: JobId, model: &ModelId, assignment: &AssignmentOf<T>) {
 		Self::unassign(id, model, assignment);
 		let penalty = T::LivenessPenalty::get().min(assignment.bond);
-		let penalty = T::Workers::slash(&assignment.worker, penalty, SlashReason::MissedDeadline);
+		let (penalty, _) = T::Workers::slash(&assignment.worker, penalty, SlashReason::MissedDeadline, &[]);
 		T::Rewards::note_fault(&assignment.worker, Fault::MissedDeadline);
 		Self::deposit_event(Event::Missed { job: id, worker: assignment.worker.clone(), penalty });
 	}
@@ -205,14 +205,17 @@ impl<T: Config> Pallet<T> {
 	}
 
 	/// Ends a job without an answer: the requester gets everything on hold back.
-	fn expire(id: JobId, job: &JobOf<T>) {
-		let refund = Self::refund(&job.requester, job.max_fee);
-		Self::forget(id, &job.model);
+	pub(crate) fn expire(id: JobId, job: &JobOf<T>) {
+		let refund = Self::refund(&job.requester, job.escrow);
+		Self::forget(id);
 		Self::deposit_event(Event::Expired { job: id, requester: job.requester.clone(), refund });
 	}
 
 	/// Releases `amount` of the requester's escrow. Returns what was released.
 	pub(crate) fn refund(requester: &T::AccountId, amount: BalanceOf<T>) -> BalanceOf<T> {
+		if amount.is_zero() {
+			return amount;
+		}
 		match T::Currency::release(&HoldReason::Fee.into(), requester, amount, BestEffort) {
 			Ok(released) => released,
 			Err(error) => {
@@ -223,10 +226,9 @@ impl<T: Config> Pallet<T> {
 	}
 
 	/// Removes all that is stored of an open job.
-	pub(crate) fn forget(id: JobId, model: &ModelId) {
+	pub(crate) fn forget(id: JobId) {
 		Jobs::<T>::remove(id);
 		Inputs::<T>::remove(id);
-		T::Models::release(model);
 	}
 
 	/// The hash of the claim that the job's worker makes with the given output root. `None` unless the job is assigned and
@@ -284,15 +286,11 @@ impl<T: Config> Pallet<T> {
 	pub(crate) fn accept_answer(id: JobId, answer: Answer<T>, output: Output<T::MaxOutput>) {
 		let Answer { mut job, assignment, output_root, claim } = answer;
 		let now = frame_system::Pallet::<T>::block_number();
-		let settles_at = now.saturating_add(job.window);
+		let (settles_at, deadline) = (now.saturating_add(job.window), job.deadline);
 		let worker = assignment.worker.clone();
-		let length = output.len();
 		Assigned::<T>::remove(&worker, id);
 		T::Workers::answered(&worker, &job.model);
-		// The fee is final now: only that stays on hold.
-		Self::refund(&job.requester, job.max_fee.saturating_sub(assignment.fee));
 		let result = JobResult {
-			status: ResultStatus::Pending,
 			model: job.model,
 			requester: job.requester.clone(),
 			worker: worker.clone(),
@@ -302,51 +300,45 @@ impl<T: Config> Pallet<T> {
 			coverage: job.coverage,
 			independent: assignment.independent,
 			committed_at: now,
+			settles_at,
 		};
 		Results::<T>::insert(id, result);
-		job.stage = Stage::Committed { assignment, claim, committed_at: now, settles_at, holds: Holds::default() };
+		job.stage =
+			Stage::Committed { assignment, claim, output_root, committed_at: now, settles_at, holds: Holds::default() };
 		Jobs::<T>::insert(id, job);
-		Self::schedule(settles_at, Task::Settle(id, length));
+		Agenda::<T>::remove(deadline.saturating_add(One::one()), Task::Expire(id));
+		Self::schedule(settles_at, Task::Settle(id));
 		Self::deposit_event(Event::Committed { job: id, worker, claim, output_root, settles_at });
 	}
 
-	/// Pays for an answer whose window is over and that nothing holds.
-	pub(crate) fn settle(now: BlockNumberFor<T>, id: JobId) {
-		let Some(job) = Jobs::<T>::get(id) else { return };
-		let Job { stage: Stage::Committed { assignment, settles_at, holds, .. }, model, requester, .. } = job else {
-			return;
-		};
-		if now < settles_at || !holds.is_empty() {
-			return;
+	/// Pays for an answer whose window is over and that nothing holds. Whether it was one.
+	pub(crate) fn settle(now: BlockNumberFor<T>, id: JobId) -> bool {
+		let Some(job) = Jobs::<T>::get(id) else { return false };
+		let Stage::Committed { settles_at, holds, .. } = &job.stage else { return false };
+		if now < *settles_at || !holds.is_empty() || Self::model_is_invalid(now, id, &job) {
+			return false;
 		}
+		let Job { stage: Stage::Committed { assignment, .. }, model, requester, escrow, .. } = job else {
+			return false;
+		};
 		let Assignment { worker, fee, bond, .. } = assignment;
 		let paid = frame_support::storage::with_storage_layer(|| {
 			let (owner, royalty) = T::Models::royalty(&model).ok_or(DispatchError::from(Error::<T>::ModelNotFound))?;
 			T::Rewards::pay_out(&requester, &HoldReason::Fee.into(), fee, &owner, royalty, &worker)
 		});
-		let shares = match paid {
-			Ok(shares) => shares,
+		let (shares, rest) = match paid {
+			Ok(shares) => (shares, escrow.saturating_sub(fee)),
 			Err(error) => {
 				// Cannot happen: the fee is on hold and the model's record is kept. The job must end all the same.
 				defensive!("a settled fee could not be paid out", error);
-				Self::refund(&requester, fee);
-				Default::default()
+				(Default::default(), escrow)
 			}
 		};
+		Self::refund(&requester, rest);
 		T::Workers::release(&worker, bond);
-		Self::forget(id, &model);
-		let readable_until = now.saturating_add(T::ResultLifetime::get());
-		Results::<T>::mutate_extant(id, |result| result.status = ResultStatus::Settled { readable_until });
-		Self::schedule(readable_until.saturating_add(One::one()), Task::Purge(id));
+		Self::forget(id);
 		Self::deposit_event(Event::Settled { job: id, worker, fee, shares });
-	}
-
-	/// Forgets a result that has been readable long enough.
-	pub(crate) fn purge(id: JobId) {
-		// A result whose job is still open is not settled and stays.
-		if !Jobs::<T>::contains_key(id) {
-			Results::<T>::remove(id);
-		}
+		true
 	}
 
 	/// Takes the job back from a worker that cannot answer it.
@@ -358,17 +350,14 @@ impl<T: Config> Pallet<T> {
 		Self::look_for_another(now, id, &mut job, assignment.worker);
 	}
 
-	/// Puts the whole fee on hold, or fails with nothing taken.
-	pub(crate) fn take_escrow(requester: &T::AccountId, amount: BalanceOf<T>) -> DispatchResult {
-		T::Currency::hold(&HoldReason::Fee.into(), requester, amount)
-	}
-
-	/// What it costs, in all later blocks, to handle a job: commit, draw, settlement, expiry, purge.
+	/// What it costs, in all later blocks, to handle a job: commit, draw, settlement, purge.
 	pub(crate) fn later_weight(max_output: u32) -> frame_support::weights::Weight {
 		T::WeightInfo::commit(max_output)
 			.saturating_add(T::WeightInfo::authorize_commit(max_output))
 			.saturating_add(T::WeightInfo::draw_job(T::MaxServers::get()))
-			.saturating_add(T::WeightInfo::settle_job(max_output))
+			.saturating_add(T::WeightInfo::settle_job())
 			.saturating_add(T::WeightInfo::purge_result())
+			.saturating_add(T::WeightInfo::next_task().saturating_mul(3))
+			.saturating_add(T::WeightInfo::skip_task().saturating_mul(2))
 	}
 }

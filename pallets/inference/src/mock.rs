@@ -14,7 +14,7 @@ use frame_support::{
 	dispatch::DispatchResult,
 	parameter_types,
 	traits::{
-		fungible::{InspectHold, MutateHold},
+		fungible::{InspectHold, Mutate, MutateHold},
 		tokens::{Fortitude::Force, Precision::Exact, Restriction::Free},
 		ConstU128, ConstU32, ConstU64, Hooks, Randomness,
 	},
@@ -74,8 +74,8 @@ impl frame_system::offchain::CreateAuthorizedTransaction<Call<Test>> for Test {
 parameter_types! {
 	pub AgendaWeight: Weight = Weight::from_parts(20_000, 2_000);
 	pub const BurnedShare: Permill = Permill::from_percent(50);
-	/// In storage, so that it is rolled back with a failing call.
-	pub storage Uses: u32 = 0;
+	pub const ChallengerShare: Permill = Permill::from_percent(30);
+	pub const RequesterShare: Permill = Permill::from_percent(20);
 }
 
 /// The block's number, spread over 32 bytes.
@@ -108,11 +108,13 @@ pub(crate) struct MockWorker {
 	pub(crate) coverage_price: Perbill,
 	pub(crate) slashed: Balance,
 	pub(crate) faults: u32,
+	pub(crate) suspended: bool,
 }
 
 thread_local! {
 	pub(crate) static WORKERS: RefCell<BTreeMap<AccountId, MockWorker>> = const { RefCell::new(BTreeMap::new()) };
 	pub(crate) static DEPRECATED: RefCell<bool> = const { RefCell::new(false) };
+	pub(crate) static INVALID: RefCell<bool> = const { RefCell::new(false) };
 }
 
 pub(crate) fn worker<R>(who: AccountId, f: impl FnOnce(&mut MockWorker) -> R) -> R {
@@ -146,22 +148,25 @@ impl Models<AccountId, Balance> for TestModels {
 	fn outputs(id: &ModelId) -> Option<Vec<TensorType>> {
 		(*id == model()).then(|| vec![tensor(OUTPUT)])
 	}
+	fn trace_blocks(_: &ModelId) -> u32 {
+		5
+	}
+	fn invalidate(_: &ModelId) {
+		INVALID.with(|invalid| *invalid.borrow_mut() = true);
+	}
+	fn is_invalid(_: &ModelId) -> bool {
+		INVALID.with(|invalid| *invalid.borrow())
+	}
 	fn royalty(id: &ModelId) -> Option<(AccountId, Permill)> {
 		(*id == model()).then_some((OWNER, Permill::from_percent(10)))
-	}
-	fn acquire(_: &ModelId) -> DispatchResult {
-		Uses::set(&(Uses::get() + 1));
-		Ok(())
-	}
-	fn release(_: &ModelId) {
-		Uses::set(&(Uses::get() - 1));
-	}
-	fn uses(_: &ModelId) -> u32 {
-		Uses::get()
 	}
 	#[cfg(feature = "runtime-benchmarks")]
 	fn benchmark_model(_: u32, _: u32) -> ModelId {
 		model()
+	}
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_key(_: &ModelId) -> Vec<u8> {
+		Vec::new()
 	}
 }
 
@@ -173,7 +178,7 @@ impl TestWorkers {
 	) -> Option<(Ask<Balance>, Balance)> {
 		let ask = Ask { min_price: who.min_price, coverage_price: who.coverage_price, min_deadline: 1 };
 		let bond = accept(&ask)?;
-		(who.busy < who.capacity && who.covered + bond <= who.stake).then_some((ask, bond))
+		(!who.suspended && who.busy < who.capacity && who.covered + bond <= who.stake).then_some((ask, bond))
 	}
 }
 impl Workers<AccountId, Balance> for TestWorkers {
@@ -221,13 +226,31 @@ impl Workers<AccountId, Balance> for TestWorkers {
 			w.claims -= 1;
 		});
 	}
-	fn slash(who: &AccountId, amount: Balance, _: SlashReason) -> Balance {
-		worker(*who, |w| {
+	fn slash(
+		who: &AccountId,
+		amount: Balance,
+		_: SlashReason,
+		shares: &[(&AccountId, Balance)],
+	) -> (Balance, Vec<Balance>) {
+		let taken = worker(*who, |w| {
 			let taken = amount.min(w.stake);
 			w.stake -= taken;
 			w.slashed += taken;
 			taken
-		})
+		});
+		let mut left = taken;
+		let paid = shares.iter().map(|(to, share)| {
+			let share = left.min(*share);
+			left -= share;
+			if share > 0 {
+				Balances::mint_into(to, share).expect("the receiver exists");
+			}
+			share
+		});
+		(taken, paid.collect())
+	}
+	fn suspend(who: &AccountId) {
+		worker(*who, |w| w.suspended = true);
 	}
 	fn service_key(who: &AccountId) -> Option<ServiceKey> {
 		Some(service_pair(*who).public().into())
@@ -299,6 +322,8 @@ impl Config for Test {
 	type ResultLifetime = ConstU64<60>;
 	type MinBond = ConstU128<50>;
 	type BurnedShare = BurnedShare;
+	type ChallengerShare = ChallengerShare;
+	type RequesterShare = RequesterShare;
 	type MinFee = ConstU128<20>;
 	type LivenessPenalty = ConstU128<30>;
 	type BaseCharge = ConstU128<1>;
@@ -334,6 +359,7 @@ pub(crate) fn with_workers_and(
 			.collect();
 	});
 	DEPRECATED.with(|deprecated| *deprecated.borrow_mut() = false);
+	INVALID.with(|invalid| *invalid.borrow_mut() = false);
 	let mut externalities = sp_io::TestExternalities::new(storage);
 	prepare(&mut externalities);
 	externalities.execute_with(|| {

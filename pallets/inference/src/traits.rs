@@ -20,23 +20,26 @@ pub struct ModelTerms<Balance> {
 	pub window: u32,
 }
 
-/// The registry of models.
+/// The registry of models. It keeps a model's record for as long as a job on it can be open.
 pub trait Models<AccountId, Balance> {
 	/// The terms of an active model.
 	fn terms(model: &ModelId) -> Option<ModelTerms<Balance>>;
 	/// The output tensors of a model in use, active or not.
 	fn outputs(model: &ModelId) -> Option<Vec<TensorType>>;
+	/// The blocks that a worker needs to build the trace of one inference of a model in use.
+	fn trace_blocks(model: &ModelId) -> u32;
+	/// Marks a model as one that cannot be judged: it takes no new jobs, and whoever answered one is convicted.
+	fn invalidate(model: &ModelId);
+	/// Whether a model was marked.
+	fn is_invalid(model: &ModelId) -> bool;
 	/// Who earns the royalty of a model in use, and which share of the fee it is.
 	fn royalty(model: &ModelId) -> Option<(AccountId, Permill)>;
-	/// Keeps the model's record until the matching [`Models::release`].
-	fn acquire(model: &ModelId) -> DispatchResult;
-	/// Gives back one [`Models::acquire`].
-	fn release(model: &ModelId);
-	/// Open jobs that hold the model's record.
-	fn uses(model: &ModelId) -> u32;
 	/// Registers a model with the given input and output lengths in bytes.
 	#[cfg(feature = "runtime-benchmarks")]
 	fn benchmark_model(input: u32, output: u32) -> ModelId;
+	/// The storage key of a model's record.
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_key(model: &ModelId) -> Vec<u8>;
 }
 
 /// What a worker asks for one inference.
@@ -76,8 +79,16 @@ pub trait Workers<AccountId, Balance> {
 	fn answered(worker: &AccountId, model: &ModelId);
 	/// Gives the bond back.
 	fn release(worker: &AccountId, bond: Balance);
-	/// Takes `amount` of the worker's stake and disposes of it. Returns what was taken.
-	fn slash(worker: &AccountId, amount: Balance, reason: SlashReason) -> Balance;
+	/// Takes `amount` of the worker's stake, gives it to `shares` in their order as far as it goes, and burns the rest. Returns
+	/// what was taken, and what each of `shares` got.
+	fn slash(
+		worker: &AccountId,
+		amount: Balance,
+		reason: SlashReason,
+		shares: &[(&AccountId, Balance)],
+	) -> (Balance, Vec<Balance>);
+	/// Gives the worker no new jobs until its operator says otherwise.
+	fn suspend(worker: &AccountId);
 	/// The key that signs for the worker.
 	fn service_key(worker: &AccountId) -> Option<ServiceKey>;
 	/// The worker that a key signs for.

@@ -22,6 +22,9 @@ pub type AssignmentOf<T> = Assignment<<T as frame_system::Config>::AccountId, Ba
 pub type JobResultOf<T> =
 	JobResult<<T as frame_system::Config>::AccountId, BalanceOf<T>, BlockNumberFor<T>, <T as Config>::MaxOutput>;
 
+/// A [`ResultView`] of this runtime.
+pub type ResultViewOf<T> = ResultView<JobResultOf<T>, BlockNumberFor<T>>;
+
 /// The most workers that one job is given to, one after the other: the first, and two retries.
 pub const MAX_ATTEMPTS: u32 = 3;
 
@@ -75,8 +78,11 @@ pub struct Job<AccountId, Balance, BlockNumber> {
 	pub model: ModelId,
 	/// Commits to the input.
 	pub input_root: H256,
-	/// The most the requester pays. On hold until an answer fixes the fee.
+	/// The most the requester pays.
 	pub max_fee: Balance,
+	/// What is on hold until the job ends: the fee where the worker was named and took the job at once, else the most that
+	/// the requester pays, so that another worker can take over.
+	pub escrow: Balance,
 	/// What the requester stands to lose by a wrong answer.
 	pub coverage: Balance,
 	/// The longest output it takes, in bytes.
@@ -112,6 +118,8 @@ pub enum Stage<AccountId, Balance, BlockNumber> {
 		assignment: Assignment<AccountId, Balance, BlockNumber>,
 		/// What the worker's service key signed.
 		claim: ClaimHash,
+		/// Commits to the output.
+		output_root: H256,
 		/// When it answered. Audits are drawn with randomness of later blocks.
 		committed_at: BlockNumber,
 		/// When the challenge window ends.
@@ -138,7 +146,7 @@ pub struct Assignment<AccountId, Balance, BlockNumber> {
 	pub independent: bool,
 }
 
-/// The answer to a job, readable for a bounded time.
+/// The answer to a job, stored for a bounded time. Whether it can be relied on, [`ResultView`] says.
 #[derive(
 	CloneNoBound,
 	PartialEqNoBound,
@@ -158,8 +166,6 @@ where
 	BlockNumber: Clone + PartialEq + Eq + core::fmt::Debug,
 	MaxOutput: Get<u32>,
 {
-	/// Whether it can still be challenged. Rely on it only when settled.
-	pub status: ResultStatus<BlockNumber>,
 	/// The model that ran.
 	pub model: ModelId,
 	/// Who asked.
@@ -178,6 +184,17 @@ where
 	pub independent: bool,
 	/// When the worker answered.
 	pub committed_at: BlockNumber,
+	/// When the challenge window ends.
+	pub settles_at: BlockNumber,
+}
+
+/// The answer to a job, with what is to be thought of it.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, TypeInfo)]
+pub struct ResultView<Result, BlockNumber> {
+	/// Whether it can still be challenged. Rely on it only when settled.
+	pub status: ResultStatus<BlockNumber>,
+	/// The answer.
+	pub result: Result,
 }
 
 /// Whether an answer can still be challenged.
@@ -194,6 +211,45 @@ pub enum ResultStatus<BlockNumber> {
 	},
 }
 
+/// An answer that has not settled, as disputes see it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenClaim<AccountId, Balance, BlockNumber> {
+	/// What the worker's service key signed.
+	pub claim: ClaimHash,
+	/// The model that ran.
+	pub model: ModelId,
+	/// Commits to the input.
+	pub input_root: H256,
+	/// Commits to the output.
+	pub output_root: H256,
+	/// Who answered, and on which terms.
+	pub assignment: Assignment<AccountId, Balance, BlockNumber>,
+	/// What the requester stands to lose by a wrong answer.
+	pub coverage: Balance,
+	/// When the worker answered.
+	pub committed_at: BlockNumber,
+	/// The first block in which it can no longer be challenged.
+	pub settles_at: BlockNumber,
+	/// The blocks that the worker needs to build the trace.
+	pub trace_blocks: u32,
+}
+
+/// An [`OpenClaim`] of this runtime.
+pub type OpenClaimOf<T> = OpenClaim<<T as frame_system::Config>::AccountId, BalanceOf<T>, BlockNumberFor<T>>;
+
+/// Where the bond of a convicted worker went. The last three add up to the first.
+#[derive(Clone, Default, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Verdict<Balance> {
+	/// Taken from the worker's stake.
+	pub slashed: Balance,
+	/// To who proved it wrong.
+	pub reward: Balance,
+	/// To the requester.
+	pub compensation: Balance,
+	/// Destroyed.
+	pub burned: Balance,
+}
+
 /// Why a worker gives a job back.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum DeclineReason {
@@ -206,7 +262,7 @@ pub enum DeclineReason {
 }
 
 /// Something to do in a later block. A task that has become moot does nothing.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, MaxEncodedLen, TypeInfo)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub enum Task<BlockNumber> {
 	/// Look for a worker.
 	#[codec(index = 0)]
@@ -217,10 +273,28 @@ pub enum Task<BlockNumber> {
 	/// End a job that nobody answered by its deadline.
 	#[codec(index = 2)]
 	Expire(JobId),
-	/// Pay for an answer that stood; its output has the given length in bytes.
+	/// Pay for an answer that stood. Stays on the agenda until the result is to be forgotten.
 	#[codec(index = 3)]
-	Settle(JobId, u32),
-	/// Forget a result.
+	Settle(JobId),
+	/// Convict the worker that answered with a model that turned out to be invalid.
 	#[codec(index = 4)]
-	Purge(JobId),
+	Convict(JobId),
+}
+
+impl<BlockNumber> Task<BlockNumber> {
+	/// The job it is about.
+	pub fn job(&self) -> JobId {
+		let (Self::Draw(job) | Self::AnswerDue(job, _) | Self::Expire(job) | Self::Settle(job) | Self::Convict(job)) =
+			self;
+		*job
+	}
+}
+
+/// How far the agenda is worked off.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Cursor<BlockNumber> {
+	/// The first block with tasks that may be undone.
+	pub block: BlockNumber,
+	/// The last of its tasks, in the order of their keys, that is done.
+	pub after: Option<Task<BlockNumber>>,
 }

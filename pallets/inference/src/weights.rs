@@ -16,14 +16,18 @@ pub trait WeightInfo {
 	fn commit(n: u32) -> Weight;
 	/// The checks before an answer of `n` bytes.
 	fn authorize_commit(n: u32) -> Weight;
-	/// A step of the agenda's cursor.
-	fn service_agenda_step() -> Weight;
+	/// The way to the next task.
+	fn next_task() -> Weight;
+	/// A look at a task that has nothing left to do, and its removal.
+	fn skip_task() -> Weight;
 	/// A draw among `n` workers.
 	fn draw_job(n: u32) -> Weight;
 	/// The end of a worker's time, or of a job's.
 	fn expire_job() -> Weight;
-	/// The settlement of an answer of `n` bytes.
-	fn settle_job(n: u32) -> Weight;
+	/// The settlement of an answer.
+	fn settle_job() -> Weight;
+	/// The end of an answer that was proven wrong.
+	fn convict_job() -> Weight;
 	/// A result forgotten.
 	fn purge_result() -> Weight;
 }
@@ -47,7 +51,10 @@ impl WeightInfo for () {
 	fn authorize_commit(n: u32) -> Weight {
 		Self::request(n)
 	}
-	fn service_agenda_step() -> Weight {
+	fn next_task() -> Weight {
+		Weight::from_parts(10, 1)
+	}
+	fn skip_task() -> Weight {
 		Weight::from_parts(10, 1)
 	}
 	fn draw_job(n: u32) -> Weight {
@@ -56,7 +63,10 @@ impl WeightInfo for () {
 	fn expire_job() -> Weight {
 		Weight::from_parts(1_000, 100)
 	}
-	fn settle_job(_: u32) -> Weight {
+	fn settle_job() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn convict_job() -> Weight {
 		Weight::from_parts(1_000, 100)
 	}
 	fn purge_result() -> Weight {

@@ -138,6 +138,8 @@ mod benchmarks {
 		// The model is the last of the older ones, so the whole list is searched.
 		fill_versions::<T>(&owner, 1);
 		Pallet::<T>::deprecate_model(RawOrigin::Signed(owner.clone()).into(), model).expect("is active");
+		let later = frame_system::Pallet::<T>::block_number() + T::LongestJob::get() + 1u32.into();
+		frame_system::Pallet::<T>::set_block_number(later);
 
 		#[extrinsic_call]
 		_(RawOrigin::Signed(owner), model);

@@ -10,7 +10,6 @@
 //! - *Owner*: the account that registered a model; it earns the royalty.
 //! - *Name*: what an owner calls a line of models. Names of different owners do not meet.
 //! - *Version*: the number of a model within its name, from 1.
-//! - *Use*: an open job on a model.
 //! - *Deposit*: what is held on the owner for the bytes that a record takes.
 //!
 //! ## Scenario: a model and its next version
@@ -19,7 +18,8 @@
 //! 2. He trains a better one and calls `register_version` with the same name. `latest` now answers with version 2; version 1
 //!    goes on for those who ask for it by its identity.
 //! 3. He calls `deprecate_model` on version 1: it takes no new jobs, the open ones go on.
-//! 4. When its last job is settled he calls `remove_model`: the record is gone and the deposit is free again.
+//! 4. `LongestJob` blocks later no job on it can be open any more. He calls `remove_model`: the record is gone and the deposit is
+//!    free again. No job is counted for that, so jobs cost nothing here.
 //!
 //! ## Scenario: a verification policy
 //!
@@ -32,7 +32,6 @@
 //! - The balance held on an owner is the sum of the deposits of its records.
 //! - Every record is listed once under its owner and name, and every listed model has a record.
 //! - The versions under a name are listed in ascending order and none is above the number of versions ever registered.
-//! - A model with uses has a record.
 //!
 //! ## Limitations
 //!
@@ -71,7 +70,7 @@ pub mod pallet {
 		},
 	};
 	use frame_system::pallet_prelude::*;
-	use sp_runtime::Permill;
+	use sp_runtime::{Permill, Saturating};
 
 	/// The in-code storage version.
 	const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
@@ -129,6 +128,10 @@ pub mod pallet {
 		#[pallet::constant]
 		type MaxTraceBlocks: Get<BlockNumber>;
 
+		/// The most blocks for which a job can be open, disputes and all. A deprecated model stays for that long.
+		#[pallet::constant]
+		type LongestJob: Get<BlockNumberFor<Self>>;
+
 		/// What the calls of this pallet weigh.
 		type WeightInfo: WeightInfo;
 	}
@@ -148,10 +151,6 @@ pub mod pallet {
 	/// The versions under each name of each owner.
 	#[pallet::storage]
 	pub type Names<T: Config> = StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Blake2_128Concat, Name, NameRecord>;
-
-	/// The number of open jobs of each model that has any.
-	#[pallet::storage]
-	pub type Uses<T: Config> = StorageMap<_, Identity, ModelId, u32, ValueQuery>;
 
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -176,6 +175,11 @@ pub mod pallet {
 		},
 		/// A model takes no new jobs any more.
 		ModelDeprecated {
+			/// The model.
+			model: ModelId,
+		},
+		/// A node of a model was proven invalid. The model takes no new jobs, and answers to its open ones are void.
+		ModelInvalidated {
 			/// The model.
 			model: ModelId,
 		},
@@ -204,10 +208,8 @@ pub mod pallet {
 		ModelDeprecated,
 		/// The model still takes jobs. Deprecate it first.
 		ModelActive,
-		/// The model has open jobs. Wait until they are settled.
+		/// Jobs on the model can still be open. Wait until `LongestJob` blocks after its deprecation.
 		ModelInUse,
-		/// The model has as many open jobs as can be counted. Wait until some are settled.
-		TooManyUses,
 		/// A name or an address is empty or not UTF-8. Write it as UTF-8 text.
 		NotText,
 		/// The model was made for another version of the semantics. Import it again for the version of this chain.
@@ -344,27 +346,32 @@ pub mod pallet {
 			let owner = ensure_signed(origin)?;
 			Self::mutate_owned(&owner, &model, |record| {
 				ensure!(record.status == ModelStatus::Active, Error::<T>::ModelDeprecated);
-				record.status = ModelStatus::Deprecated;
+				record.status = ModelStatus::Deprecated { since: frame_system::Pallet::<T>::block_number() };
 				Ok(())
 			})?;
 			Self::deposit_event(Event::ModelDeprecated { model });
 			Ok(())
 		}
 
-		/// Remove a deprecated model and get its deposit back. The name is free again when its last version is removed.
+		/// Remove a model `LongestJob` blocks after its deprecation and get its deposit back. The name is free again when its last
+		/// version is removed.
 		///
 		/// Only the owner may call this. It costs the transaction fee and releases the whole deposit.
 		///
 		/// Fails with `UnknownModel` if the model is not registered, `NotOwner` if it is not yours, `ModelActive` if it is
-		/// not deprecated, and `ModelInUse` if it has open jobs.
+		/// not deprecated, and `ModelInUse` if jobs on it can still be open.
 		#[pallet::call_index(4)]
 		#[pallet::weight(T::WeightInfo::remove_model())]
 		pub fn remove_model(origin: OriginFor<T>, model: ModelId) -> DispatchResult {
 			let owner = ensure_signed(origin)?;
 			let record = Models::<T>::get(model).ok_or(Error::<T>::UnknownModel)?;
 			ensure!(record.owner == owner, Error::<T>::NotOwner);
-			ensure!(record.status == ModelStatus::Deprecated, Error::<T>::ModelActive);
-			ensure!(Uses::<T>::get(model) == 0, Error::<T>::ModelInUse);
+			let since = match record.status {
+				ModelStatus::Active => return Err(Error::<T>::ModelActive.into()),
+				ModelStatus::Deprecated { since } | ModelStatus::Invalid { since } => since,
+			};
+			let now = frame_system::Pallet::<T>::block_number();
+			ensure!(now.saturating_sub(since) > T::LongestJob::get(), Error::<T>::ModelInUse);
 
 			T::Currency::release(&HoldReason::Deposit.into(), &owner, record.deposit, Precision::Exact)?;
 			Models::<T>::remove(model);
@@ -398,27 +405,23 @@ pub mod pallet {
 			Models::<T>::get(id).is_some_and(|record| record.status == ModelStatus::Active)
 		}
 
-		/// Count a new job on a model, which keeps the model from being removed until [`Self::release`].
-		///
-		/// Fails with `UnknownModel`, `ModelDeprecated` or `TooManyUses`, and changes nothing then.
-		pub fn acquire(id: &ModelId) -> DispatchResult {
-			let record = Models::<T>::get(id).ok_or(Error::<T>::UnknownModel)?;
-			ensure!(record.status == ModelStatus::Active, Error::<T>::ModelDeprecated);
-			Uses::<T>::try_mutate(id, |uses| {
-				*uses = uses.checked_add(1).ok_or(Error::<T>::TooManyUses)?;
-				Ok(())
-			})
+		/// Whether a model was proven invalid.
+		pub fn is_invalid(id: &ModelId) -> bool {
+			Models::<T>::get(id).is_some_and(|record| matches!(record.status, ModelStatus::Invalid { .. }))
 		}
 
-		/// Count the end of a job on a model. Every [`Self::acquire`] is followed by exactly one release.
-		pub fn release(id: &ModelId) {
-			Uses::<T>::mutate_exists(id, |uses| match uses {
-				Some(count) if *count > 1 => *count = count.saturating_sub(1),
-				Some(_) => *uses = None,
-				None => {
-					frame_support::defensive!("a model was released more often than acquired");
+		/// Mark a model as invalid, for good.
+		pub fn invalidate(id: &ModelId) {
+			let marked = Models::<T>::mutate_extant(id, |record| {
+				if matches!(record.status, ModelStatus::Invalid { .. }) {
+					return false;
 				}
+				record.status = ModelStatus::Invalid { since: frame_system::Pallet::<T>::block_number() };
+				true
 			});
+			if marked {
+				Self::deposit_event(Event::ModelInvalidated { model: *id });
+			}
 		}
 
 		/// Check a registration, hold the deposit, and store the model as the next version of its name.

@@ -3,7 +3,11 @@
 use crate::{self as pallet_models, types::*, Config};
 use assay_primitives::{model::MaxTensors, Balance, ModelHeader, ModelId, Policy, TensorType};
 use codec::{Decode, Encode};
-use frame_support::{derive_impl, parameter_types, traits::ConstU128, BoundedVec};
+use frame_support::{
+	derive_impl, parameter_types,
+	traits::{ConstU128, ConstU32},
+	BoundedVec,
+};
 use sp_core::H256;
 use sp_runtime::{BuildStorage, Permill};
 
@@ -54,12 +58,14 @@ impl Config for Test {
 	type MaxWindow = MaxWindow;
 	type WindowSlack = WindowSlack;
 	type MaxTraceBlocks = MaxTraceBlocks;
+	type LongestJob = ConstU32<LONGEST_JOB>;
 	type WeightInfo = ();
 }
 
 pub(crate) const EXISTENTIAL_DEPOSIT: Balance = 10;
 pub(crate) const BASE_DEPOSIT: Balance = 1_000;
 pub(crate) const BYTE_DEPOSIT: Balance = 10;
+pub(crate) const LONGEST_JOB: u32 = 50;
 pub(crate) const START_BALANCE: Balance = 1_000_000;
 
 pub(crate) const DAVE: u64 = 1;

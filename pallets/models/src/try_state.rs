@@ -10,8 +10,7 @@ impl<T: Config> Pallet<T> {
 	/// Check every invariant of this pallet.
 	pub fn do_try_state() -> Result<(), TryRuntimeError> {
 		Self::check_records()?;
-		Self::check_names()?;
-		Self::check_uses()
+		Self::check_names()
 	}
 
 	/// Keys are the hashes of headers, and deposits are held in full.
@@ -44,15 +43,6 @@ impl<T: Config> Pallet<T> {
 				last = record.version;
 			}
 			ensure!(last <= names.versions, "a version is above the number of versions registered");
-		}
-		Ok(())
-	}
-
-	/// Models with uses have records.
-	fn check_uses() -> Result<(), TryRuntimeError> {
-		for (model, uses) in Uses::<T>::iter() {
-			ensure!(uses > 0, "a model without uses has a count of uses");
-			ensure!(Models::<T>::contains_key(model), "a model with uses has no record");
 		}
 		Ok(())
 	}

@@ -45,13 +45,22 @@ pub struct Registration {
 
 /// Whether a model takes new jobs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub enum ModelStatus {
+pub enum ModelStatus<BlockNumber> {
 	/// It does.
 	#[codec(index = 0)]
 	Active,
 	/// It does not, for good; its open jobs go on.
 	#[codec(index = 1)]
-	Deprecated,
+	Deprecated {
+		/// The block in which it was deprecated.
+		since: BlockNumber,
+	},
+	/// It does not, for good: a node of its graph turned out to be invalid, and answers to its open jobs are void.
+	#[codec(index = 2)]
+	Invalid {
+		/// The block in which that was proven.
+		since: BlockNumber,
+	},
 }
 
 /// A model that stands in the registry.
@@ -78,7 +87,7 @@ pub struct ModelRecord<AccountId, BlockNumber> {
 	/// How answers of the model are verified.
 	pub policy: Policy,
 	/// Whether the model takes new jobs.
-	pub status: ModelStatus,
+	pub status: ModelStatus<BlockNumber>,
 	/// What is held on the owner for the bytes of this record, in planck.
 	pub deposit: Balance,
 	/// The block in which the model was registered.

@@ -75,8 +75,8 @@ pub mod pallet {
 		pallet_prelude::*,
 		storage::with_storage_layer,
 		traits::{
-			fungible::{Inspect, InspectHold, Mutate, MutateHold},
-			tokens::{Fortitude, Precision, Restriction},
+			fungible::{Balanced, BalancedHold, Credit, Inspect, Mutate},
+			Imbalance,
 		},
 		weights::WeightMeter,
 		PalletId,
@@ -103,7 +103,7 @@ pub mod pallet {
 		/// Where fees are held and emission is minted.
 		type Currency: Inspect<Self::AccountId, Balance = Balance>
 			+ Mutate<Self::AccountId>
-			+ MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
+			+ BalancedHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
 
 		/// The runtime's reasons for holds.
 		type RuntimeHoldReason;
@@ -370,21 +370,21 @@ pub mod pallet {
 			royalty: Permill,
 			worker: &T::AccountId,
 		) -> Result<Shares, DispatchError> {
-			ensure!(T::Currency::balance_on_hold(reason, from) >= fee, Error::<T>::FeeNotHeld);
 			let mut shares = Self::split(fee, royalty);
 			with_storage_layer(|| {
-				if !Self::deliver(from, reason, worker, shares.worker) {
+				let (mut credit, short) = T::Currency::slash(reason, from, fee);
+				ensure!(short == 0, Error::<T>::FeeNotHeld);
+				if !Self::deliver(&mut credit, worker, shares.worker) {
 					shares.treasury.saturating_accrue(core::mem::take(&mut shares.worker));
 				}
-				if !Self::deliver(from, reason, owner, shares.royalty) {
+				if !Self::deliver(&mut credit, owner, shares.royalty) {
 					shares.treasury.saturating_accrue(core::mem::take(&mut shares.royalty));
 				}
-				if !Self::deliver(from, reason, &Self::treasury(), shares.treasury) {
+				if !Self::deliver(&mut credit, &Self::treasury(), shares.treasury) {
 					shares.burned.saturating_accrue(core::mem::take(&mut shares.treasury));
 				}
-				if shares.burned > 0 {
-					T::Currency::burn_held(reason, from, shares.burned, Precision::Exact, Fortitude::Force)?;
-				}
+				// What is left is burned by dropping it.
+				debug_assert_eq!(credit.peek(), shares.burned);
 				Ok::<_, DispatchError>(())
 			})?;
 			Self::deposit_event(Event::FeePaid {
@@ -447,23 +447,18 @@ pub mod pallet {
 			Ledgers::<T>::insert(who, ledger);
 		}
 
-		/// Try to move a share of a held fee to its receiver. Nothing changes if it cannot take it.
-		fn deliver(from: &T::AccountId, reason: &T::RuntimeHoldReason, to: &T::AccountId, share: Balance) -> bool {
+		/// Try to give a share of a fee to its receiver. The credit keeps it if the receiver cannot take it.
+		fn deliver(credit: &mut Credit<T::AccountId, T::Currency>, to: &T::AccountId, share: Balance) -> bool {
 			if share == 0 {
 				return true;
 			}
-			with_storage_layer(|| {
-				T::Currency::transfer_on_hold(
-					reason,
-					from,
-					to,
-					share,
-					Precision::Exact,
-					Restriction::Free,
-					Fortitude::Force,
-				)
-			})
-			.is_ok()
+			match T::Currency::resolve(to, credit.extract(share)) {
+				Ok(()) => true,
+				Err(back) => {
+					credit.subsume(back);
+					false
+				}
+			}
 		}
 
 		/// What a worker earned in an era that is over, paid or not.

@@ -683,6 +683,16 @@ pub mod pallet {
 			credit
 		}
 
+		/// Give a worker no new jobs until it resumes: its answer was wrong.
+		pub fn suspend(worker: &T::AccountId) {
+			let before = Self::active_stake(worker);
+			let newly = Workers::<T>::mutate_extant(worker, |record| !core::mem::replace(&mut record.paused, true));
+			Self::observe(worker, before);
+			if newly {
+				Self::deposit_event(Event::Paused { worker: worker.clone() });
+			}
+		}
+
 		/// The number of workers that serve a model, paused ones included.
 		pub fn server_count(model: &ModelId) -> u32 {
 			let count = Servers::<T>::decode_len(model).unwrap_or(0);

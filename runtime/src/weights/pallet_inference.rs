@@ -38,27 +38,19 @@ use core::marker::PhantomData;
 pub struct WeightInfo<T>(PhantomData<T>);
 impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 	/// Storage: `Models::Models` (r:1 w:0)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Services` (r:1 w:1)
 	/// Proof: `Workers::Services` (`max_values`: None, `max_size`: Some(112), added: 2587, mode: `MaxEncodedLen`)
-	/// Storage: `System::Account` (r:1 w:1)
-	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
-	/// Storage: `Balances::Holds` (r:1 w:1)
-	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(121), added: 2596, mode: `MaxEncodedLen`)
-	/// Storage: `Models::Uses` (r:1 w:1)
-	/// Proof: `Models::Uses` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
-	/// Storage: `Inference::NextJobId` (r:1 w:1)
-	/// Proof: `Inference::NextJobId` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
-	/// Storage: `Inference::AgendaLength` (r:1 w:1)
-	/// Proof: `Inference::AgendaLength` (`max_values`: None, `max_size`: Some(16), added: 2491, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Workers` (r:1 w:1)
 	/// Proof: `Workers::Workers` (`max_values`: None, `max_size`: Some(283), added: 2758, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Servers` (r:1 w:0)
 	/// Proof: `Workers::Servers` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(121), added: 2596, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Agenda` (r:0 w:1)
-	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(37), added: 2512, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(33), added: 2508, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Jobs` (r:0 w:1)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Assigned` (r:0 w:1)
 	/// Proof: `Inference::Assigned` (`max_values`: None, `max_size`: Some(64), added: 2539, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Inputs` (r:0 w:1)
@@ -66,38 +58,34 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 	/// The range of component `n` is `[4, 130048]`.
 	fn request(n: u32, ) -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `1243`
+		//  Measured:  `1097`
 		//  Estimated: `7595`
-		// Minimum execution time: 145_073_000 picoseconds.
-		Weight::from_parts(193_321_221, 0)
+		// Minimum execution time: 131_602_000 picoseconds.
+		Weight::from_parts(140_938_894, 0)
 			.saturating_add(Weight::from_parts(0, 7595))
-			// Standard Error: 8
-			.saturating_add(Weight::from_parts(4_128, 0).saturating_mul(n.into()))
-			.saturating_add(T::DbWeight::get().reads(9))
-			.saturating_add(T::DbWeight::get().writes(11))
+			// Standard Error: 10
+			.saturating_add(Weight::from_parts(4_015, 0).saturating_mul(n.into()))
+			.saturating_add(T::DbWeight::get().reads(5))
+			.saturating_add(T::DbWeight::get().writes(7))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
-	/// Storage: `System::Account` (r:1 w:1)
-	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(121), added: 2596, mode: `MaxEncodedLen`)
-	/// Storage: `Models::Uses` (r:1 w:1)
-	/// Proof: `Models::Uses` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Inputs` (r:0 w:1)
 	/// Proof: `Inference::Inputs` (`max_values`: None, `max_size`: Some(130069), added: 132544, mode: `MaxEncodedLen`)
 	fn cancel() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `797`
-		//  Estimated: `3870`
-		// Minimum execution time: 59_269_000 picoseconds.
-		Weight::from_parts(80_231_000, 0)
-			.saturating_add(Weight::from_parts(0, 3870))
-			.saturating_add(T::DbWeight::get().reads(4))
-			.saturating_add(T::DbWeight::get().writes(5))
+		//  Measured:  `403`
+		//  Estimated: `3886`
+		// Minimum execution time: 52_942_000 picoseconds.
+		Weight::from_parts(65_869_000, 0)
+			.saturating_add(Weight::from_parts(0, 3886))
+			.saturating_add(T::DbWeight::get().reads(2))
+			.saturating_add(T::DbWeight::get().writes(3))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Services` (r:1 w:1)
 	/// Proof: `Workers::Services` (`max_values`: None, `max_size`: Some(112), added: 2587, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Workers` (r:1 w:1)
@@ -110,74 +98,66 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(121), added: 2596, mode: `MaxEncodedLen`)
-	/// Storage: `Models::Uses` (r:1 w:1)
-	/// Proof: `Models::Uses` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Assigned` (r:0 w:1)
 	/// Proof: `Inference::Assigned` (`max_values`: None, `max_size`: Some(64), added: 2539, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Inputs` (r:0 w:1)
 	/// Proof: `Inference::Inputs` (`max_values`: None, `max_size`: Some(130069), added: 132544, mode: `MaxEncodedLen`)
 	fn decline() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `1719`
+		//  Measured:  `1432`
 		//  Estimated: `11136`
-		// Minimum execution time: 93_745_000 picoseconds.
-		Weight::from_parts(122_890_000, 0)
+		// Minimum execution time: 94_579_000 picoseconds.
+		Weight::from_parts(108_276_000, 0)
 			.saturating_add(Weight::from_parts(0, 11136))
-			.saturating_add(T::DbWeight::get().reads(8))
-			.saturating_add(T::DbWeight::get().writes(9))
+			.saturating_add(T::DbWeight::get().reads(7))
+			.saturating_add(T::DbWeight::get().writes(8))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:0)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `System::BlockHash` (r:2 w:0)
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Workers` (r:1 w:0)
 	/// Proof: `Workers::Workers` (`max_values`: None, `max_size`: Some(283), added: 2758, mode: `MaxEncodedLen`)
 	fn authorize_decline() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `936`
+		//  Measured:  `783`
 		//  Estimated: `6028`
-		// Minimum execution time: 67_238_000 picoseconds.
-		Weight::from_parts(88_249_000, 0)
+		// Minimum execution time: 68_351_000 picoseconds.
+		Weight::from_parts(74_762_000, 0)
 			.saturating_add(Weight::from_parts(0, 6028))
 			.saturating_add(T::DbWeight::get().reads(4))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	/// Storage: `System::BlockHash` (r:2 w:0)
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Services` (r:1 w:1)
 	/// Proof: `Workers::Services` (`max_values`: None, `max_size`: Some(112), added: 2587, mode: `MaxEncodedLen`)
-	/// Storage: `System::Account` (r:1 w:1)
-	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
-	/// Storage: `Balances::Holds` (r:1 w:1)
-	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(121), added: 2596, mode: `MaxEncodedLen`)
-	/// Storage: `Inference::AgendaLength` (r:1 w:1)
-	/// Proof: `Inference::AgendaLength` (`max_values`: None, `max_size`: Some(16), added: 2491, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Results` (r:0 w:1)
-	/// Proof: `Inference::Results` (`max_values`: None, `max_size`: Some(130255), added: 132730, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Results` (`max_values`: None, `max_size`: Some(130254), added: 132729, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Agenda` (r:0 w:1)
-	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(37), added: 2512, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(33), added: 2508, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Assigned` (r:0 w:1)
 	/// Proof: `Inference::Assigned` (`max_values`: None, `max_size`: Some(64), added: 2539, mode: `MaxEncodedLen`)
 	/// The range of component `n` is `[4, 130048]`.
 	fn commit(n: u32, ) -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `1614`
-		//  Estimated: `6371`
-		// Minimum execution time: 103_311_000 picoseconds.
-		Weight::from_parts(133_322_651, 0)
-			.saturating_add(Weight::from_parts(0, 6371))
-			// Standard Error: 12
-			.saturating_add(Weight::from_parts(4_220, 0).saturating_mul(n.into()))
-			.saturating_add(T::DbWeight::get().reads(8))
-			.saturating_add(T::DbWeight::get().writes(8))
+		//  Measured:  `1113`
+		//  Estimated: `6375`
+		// Minimum execution time: 58_777_000 picoseconds.
+		Weight::from_parts(68_738_461, 0)
+			.saturating_add(Weight::from_parts(0, 6375))
+			// Standard Error: 25
+			.saturating_add(Weight::from_parts(4_249, 0).saturating_mul(n.into()))
+			.saturating_add(T::DbWeight::get().reads(5))
+			.saturating_add(T::DbWeight::get().writes(5))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:0)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	/// Storage: `System::BlockHash` (r:2 w:0)
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Workers` (r:1 w:0)
@@ -185,33 +165,39 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 	/// The range of component `n` is `[4, 130048]`.
 	fn authorize_commit(n: u32, ) -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `1291`
-		//  Estimated: `6371`
-		// Minimum execution time: 85_042_000 picoseconds.
-		Weight::from_parts(107_474_490, 0)
-			.saturating_add(Weight::from_parts(0, 6371))
-			// Standard Error: 5
-			.saturating_add(Weight::from_parts(3_289, 0).saturating_mul(n.into()))
+		//  Measured:  `1126`
+		//  Estimated: `6375`
+		// Minimum execution time: 82_741_000 picoseconds.
+		Weight::from_parts(89_749_431, 0)
+			.saturating_add(Weight::from_parts(0, 6375))
+			// Standard Error: 2
+			.saturating_add(Weight::from_parts(3_211, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(5))
 	}
-	/// Storage: `Inference::AgendaCursor` (r:1 w:1)
-	/// Proof: `Inference::AgendaCursor` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
-	/// Storage: `Inference::AgendaLength` (r:1 w:1)
-	/// Proof: `Inference::AgendaLength` (`max_values`: None, `max_size`: Some(16), added: 2491, mode: `MaxEncodedLen`)
-	fn service_agenda_step() -> Weight {
+	/// Storage: `Inference::Agenda` (r:2 w:1)
+	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(33), added: 2508, mode: `MaxEncodedLen`)
+	/// Storage: `Inference::Jobs` (r:1 w:0)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
+	fn convict_job() -> Weight {
+		Weight::from_parts(250_000_000, 0).saturating_add(T::DbWeight::get().reads_writes(12, 12))
+	}
+	fn next_task() -> Weight {
+		Weight::from_parts(10_000_000, 0).saturating_add(T::DbWeight::get().reads(1))
+	}
+	fn skip_task() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `73`
-		//  Estimated: `3481`
-		// Minimum execution time: 6_913_000 picoseconds.
-		Weight::from_parts(9_756_000, 0)
-			.saturating_add(Weight::from_parts(0, 3481))
-			.saturating_add(T::DbWeight::get().reads(2))
-			.saturating_add(T::DbWeight::get().writes(2))
+		//  Measured:  `439`
+		//  Estimated: `6006`
+		// Minimum execution time: 15_853_000 picoseconds.
+		Weight::from_parts(23_787_000, 0)
+			.saturating_add(Weight::from_parts(0, 6006))
+			.saturating_add(T::DbWeight::get().reads(3))
+			.saturating_add(T::DbWeight::get().writes(1))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	/// Storage: `System::ParentHash` (r:1 w:0)
 	/// Proof: `System::ParentHash` (`max_values`: Some(1), `max_size`: Some(32), added: 527, mode: `MaxEncodedLen`)
 	/// Storage: `Babe::AuthorVrfRandomness` (r:1 w:0)
@@ -222,29 +208,27 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 	/// Proof: `Workers::Workers` (`max_values`: None, `max_size`: Some(283), added: 2758, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Services` (r:127 w:1)
 	/// Proof: `Workers::Services` (`max_values`: None, `max_size`: Some(112), added: 2587, mode: `MaxEncodedLen`)
-	/// Storage: `Inference::AgendaLength` (r:1 w:1)
-	/// Proof: `Inference::AgendaLength` (`max_values`: None, `max_size`: Some(16), added: 2491, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Agenda` (r:0 w:1)
-	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(37), added: 2512, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(33), added: 2508, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Assigned` (r:0 w:1)
 	/// Proof: `Inference::Assigned` (`max_values`: None, `max_size`: Some(64), added: 2539, mode: `MaxEncodedLen`)
 	/// The range of component `n` is `[1, 128]`.
 	fn draw_job(n: u32, ) -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `1276 + n * (249 ±0)`
+		//  Measured:  `1118 + n * (249 ±0)`
 		//  Estimated: `7595 + n * (2758 ±0)`
-		// Minimum execution time: 67_319_000 picoseconds.
-		Weight::from_parts(80_972_127, 0)
+		// Minimum execution time: 66_745_000 picoseconds.
+		Weight::from_parts(43_432_137, 0)
 			.saturating_add(Weight::from_parts(0, 7595))
-			// Standard Error: 57_901
-			.saturating_add(Weight::from_parts(10_366_828, 0).saturating_mul(n.into()))
-			.saturating_add(T::DbWeight::get().reads(6))
+			// Standard Error: 91_760
+			.saturating_add(Weight::from_parts(11_296_988, 0).saturating_mul(n.into()))
+			.saturating_add(T::DbWeight::get().reads(5))
 			.saturating_add(T::DbWeight::get().reads((2_u64).saturating_mul(n.into())))
-			.saturating_add(T::DbWeight::get().writes(6))
+			.saturating_add(T::DbWeight::get().writes(5))
 			.saturating_add(Weight::from_parts(0, 2758).saturating_mul(n.into()))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Services` (r:1 w:1)
 	/// Proof: `Workers::Services` (`max_values`: None, `max_size`: Some(112), added: 2587, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Workers` (r:1 w:1)
@@ -261,67 +245,53 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 	/// Proof: `Rewards::CurrentEra` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
 	/// Storage: `Rewards::TotalStake` (r:1 w:1)
 	/// Proof: `Rewards::TotalStake` (`max_values`: Some(1), `max_size`: Some(36), added: 531, mode: `MaxEncodedLen`)
-	/// Storage: `Models::Uses` (r:1 w:1)
-	/// Proof: `Models::Uses` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Assigned` (r:0 w:1)
 	/// Proof: `Inference::Assigned` (`max_values`: None, `max_size`: Some(64), added: 2539, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Inputs` (r:0 w:1)
 	/// Proof: `Inference::Inputs` (`max_values`: None, `max_size`: Some(130069), added: 132544, mode: `MaxEncodedLen`)
 	fn expire_job() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `2056`
+		//  Measured:  `1769`
 		//  Estimated: `11136`
-		// Minimum execution time: 142_306_000 picoseconds.
-		Weight::from_parts(179_395_000, 0)
+		// Minimum execution time: 133_615_000 picoseconds.
+		Weight::from_parts(177_458_000, 0)
 			.saturating_add(Weight::from_parts(0, 11136))
-			.saturating_add(T::DbWeight::get().reads(12))
-			.saturating_add(T::DbWeight::get().writes(12))
+			.saturating_add(T::DbWeight::get().reads(11))
+			.saturating_add(T::DbWeight::get().writes(11))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(421), added: 2896, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:0)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(121), added: 2596, mode: `MaxEncodedLen`)
-	/// Storage: `System::Account` (r:4 w:4)
+	/// Storage: `System::Account` (r:3 w:3)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Workers` (r:1 w:1)
 	/// Proof: `Workers::Workers` (`max_values`: None, `max_size`: Some(283), added: 2758, mode: `MaxEncodedLen`)
-	/// Storage: `Models::Uses` (r:1 w:1)
-	/// Proof: `Models::Uses` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
-	/// Storage: `Inference::Results` (r:1 w:1)
-	/// Proof: `Inference::Results` (`max_values`: None, `max_size`: Some(130255), added: 132730, mode: `MaxEncodedLen`)
-	/// Storage: `Inference::AgendaLength` (r:1 w:1)
-	/// Proof: `Inference::AgendaLength` (`max_values`: None, `max_size`: Some(16), added: 2491, mode: `MaxEncodedLen`)
-	/// Storage: `Inference::Agenda` (r:0 w:1)
-	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(37), added: 2512, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Inputs` (r:0 w:1)
 	/// Proof: `Inference::Inputs` (`max_values`: None, `max_size`: Some(130069), added: 132544, mode: `MaxEncodedLen`)
-	/// The range of component `n` is `[4, 130048]`.
-	fn settle_job(n: u32, ) -> Weight {
+	fn settle_job() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `2210 + n * (1 ±0)`
-		//  Estimated: `133720`
-		// Minimum execution time: 219_578_000 picoseconds.
-		Weight::from_parts(266_865_342, 0)
-			.saturating_add(Weight::from_parts(0, 133720))
-			// Standard Error: 13
-			.saturating_add(Weight::from_parts(1_088, 0).saturating_mul(n.into()))
-			.saturating_add(T::DbWeight::get().reads(11))
-			.saturating_add(T::DbWeight::get().writes(12))
+		//  Measured:  `1673`
+		//  Estimated: `8799`
+		// Minimum execution time: 160_693_000 picoseconds.
+		Weight::from_parts(200_735_000, 0)
+			.saturating_add(Weight::from_parts(0, 8799))
+			.saturating_add(T::DbWeight::get().reads(7))
+			.saturating_add(T::DbWeight::get().writes(7))
 	}
-	/// Storage: `Inference::Jobs` (r:1 w:0)
-	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(405), added: 2880, mode: `MaxEncodedLen`)
 	/// Storage: `Inference::Results` (r:0 w:1)
-	/// Proof: `Inference::Results` (`max_values`: None, `max_size`: Some(130255), added: 132730, mode: `MaxEncodedLen`)
+	/// Proof: `Inference::Results` (`max_values`: None, `max_size`: Some(130254), added: 132729, mode: `MaxEncodedLen`)
+	/// Storage: `Inference::Agenda` (r:0 w:1)
+	/// Proof: `Inference::Agenda` (`max_values`: None, `max_size`: Some(33), added: 2508, mode: `MaxEncodedLen`)
 	fn purge_result() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `224`
-		//  Estimated: `3870`
-		// Minimum execution time: 8_694_000 picoseconds.
-		Weight::from_parts(11_499_000, 0)
-			.saturating_add(Weight::from_parts(0, 3870))
-			.saturating_add(T::DbWeight::get().reads(1))
-			.saturating_add(T::DbWeight::get().writes(1))
+		//  Measured:  `0`
+		//  Estimated: `0`
+		// Minimum execution time: 4_830_000 picoseconds.
+		Weight::from_parts(7_341_000, 0)
+			.saturating_add(Weight::from_parts(0, 0))
+			.saturating_add(T::DbWeight::get().writes(2))
 	}
 }

@@ -40,7 +40,7 @@ impl<T: frame_system::Config> pallet_models::WeightInfo for WeightInfo<T> {
 	/// Storage: `Models::Names` (r:1 w:1)
 	/// Proof: `Models::Names` (`max_values`: None, `max_size`: Some(2183), added: 4658, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:1)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
@@ -48,17 +48,17 @@ impl<T: frame_system::Config> pallet_models::WeightInfo for WeightInfo<T> {
 	fn register_model() -> Weight {
 		// Proof Size summary in bytes:
 		//  Measured:  `373`
-		//  Estimated: `6371`
-		// Minimum execution time: 76_372_000 picoseconds.
-		Weight::from_parts(98_621_000, 0)
-			.saturating_add(Weight::from_parts(0, 6371))
+		//  Estimated: `6375`
+		// Minimum execution time: 85_184_000 picoseconds.
+		Weight::from_parts(98_916_000, 0)
+			.saturating_add(Weight::from_parts(0, 6375))
 			.saturating_add(T::DbWeight::get().reads(4))
 			.saturating_add(T::DbWeight::get().writes(4))
 	}
 	/// Storage: `Models::Names` (r:1 w:1)
 	/// Proof: `Models::Names` (`max_values`: None, `max_size`: Some(2183), added: 4658, mode: `MaxEncodedLen`)
 	/// Storage: `Models::Models` (r:1 w:1)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
@@ -66,41 +66,39 @@ impl<T: frame_system::Config> pallet_models::WeightInfo for WeightInfo<T> {
 	fn register_version() -> Weight {
 		// Proof Size summary in bytes:
 		//  Measured:  `2539`
-		//  Estimated: `6371`
-		// Minimum execution time: 88_869_000 picoseconds.
-		Weight::from_parts(111_335_000, 0)
-			.saturating_add(Weight::from_parts(0, 6371))
+		//  Estimated: `6375`
+		// Minimum execution time: 98_577_000 picoseconds.
+		Weight::from_parts(102_599_000, 0)
+			.saturating_add(Weight::from_parts(0, 6375))
 			.saturating_add(T::DbWeight::get().reads(4))
 			.saturating_add(T::DbWeight::get().writes(4))
 	}
 	/// Storage: `Models::Models` (r:1 w:1)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	fn set_price() -> Weight {
 		// Proof Size summary in bytes:
 		//  Measured:  `3006`
-		//  Estimated: `6371`
-		// Minimum execution time: 20_720_000 picoseconds.
-		Weight::from_parts(27_381_000, 0)
-			.saturating_add(Weight::from_parts(0, 6371))
+		//  Estimated: `6375`
+		// Minimum execution time: 22_743_000 picoseconds.
+		Weight::from_parts(24_350_000, 0)
+			.saturating_add(Weight::from_parts(0, 6375))
 			.saturating_add(T::DbWeight::get().reads(1))
 			.saturating_add(T::DbWeight::get().writes(1))
 	}
 	/// Storage: `Models::Models` (r:1 w:1)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	fn deprecate_model() -> Weight {
 		// Proof Size summary in bytes:
 		//  Measured:  `3006`
-		//  Estimated: `6371`
-		// Minimum execution time: 21_394_000 picoseconds.
-		Weight::from_parts(27_543_000, 0)
-			.saturating_add(Weight::from_parts(0, 6371))
+		//  Estimated: `6375`
+		// Minimum execution time: 23_418_000 picoseconds.
+		Weight::from_parts(25_046_000, 0)
+			.saturating_add(Weight::from_parts(0, 6375))
 			.saturating_add(T::DbWeight::get().reads(1))
 			.saturating_add(T::DbWeight::get().writes(1))
 	}
 	/// Storage: `Models::Models` (r:1 w:1)
-	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2906), added: 5381, mode: `MaxEncodedLen`)
-	/// Storage: `Models::Uses` (r:1 w:0)
-	/// Proof: `Models::Uses` (`max_values`: None, `max_size`: Some(36), added: 2511, mode: `MaxEncodedLen`)
+	/// Proof: `Models::Models` (`max_values`: None, `max_size`: Some(2910), added: 5385, mode: `MaxEncodedLen`)
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
@@ -109,12 +107,12 @@ impl<T: frame_system::Config> pallet_models::WeightInfo for WeightInfo<T> {
 	/// Proof: `Models::Names` (`max_values`: None, `max_size`: Some(2183), added: 4658, mode: `MaxEncodedLen`)
 	fn remove_model() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `5482`
-		//  Estimated: `6371`
-		// Minimum execution time: 69_222_000 picoseconds.
-		Weight::from_parts(85_832_000, 0)
-			.saturating_add(Weight::from_parts(0, 6371))
-			.saturating_add(T::DbWeight::get().reads(5))
+		//  Measured:  `5486`
+		//  Estimated: `6375`
+		// Minimum execution time: 78_208_000 picoseconds.
+		Weight::from_parts(81_891_000, 0)
+			.saturating_add(Weight::from_parts(0, 6375))
+			.saturating_add(T::DbWeight::get().reads(4))
 			.saturating_add(T::DbWeight::get().writes(4))
 	}
 }

@@ -76,8 +76,9 @@ fn quote(price: u128, terms: &Terms, coverage: u128, blocks: u32) -> u128 {
 /// Makes the request that the command line describes. Everything that can be checked is checked before it is sent.
 async fn prepare(command: &Infer, model: &OnChain, chain: &Chain, at: &At, report: &Report) -> anyhow::Result<Request> {
 	let record = &model.record;
-	if record.status == ModelStatus::Deprecated {
-		bail!("{} is deprecated and takes no new requests; `assay models list` shows the others", model.title());
+	if record.status != ModelStatus::Active {
+		let status = record.status.word();
+		bail!("{} is {status} and takes no new requests; `assay models list` shows the others", model.title());
 	}
 	let names: Vec<String> = record.input_names.iter().map(|name| text(name)).collect();
 	let input = input::read(&command.file, &record.inputs(), &names)?;

@@ -70,6 +70,7 @@ pub struct OpenJob {
 	pub model: Bytes32,
 	pub input_root: Bytes32,
 	pub max_fee: u128,
+	pub escrow: u128,
 	pub coverage: u128,
 	pub deadline: u32,
 	pub window: u32,
@@ -103,7 +104,6 @@ pub struct Assignment {
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]
 #[allow(missing_docs)]
 pub struct JobResult {
-	pub status: ResultStatus,
 	pub model: Bytes32,
 	pub requester: AccountId32,
 	pub worker: AccountId32,
@@ -113,15 +113,7 @@ pub struct JobResult {
 	pub coverage: u128,
 	pub independent: bool,
 	pub committed_at: u32,
-}
-
-/// Whether an answer can still be challenged.
-#[derive(DecodeAsType, Clone, Debug)]
-#[decode_as_type(crate_path = "subxt::ext::scale_decode")]
-#[allow(missing_docs)]
-pub enum ResultStatus {
-	Pending,
-	Settled { readable_until: u32 },
+	pub settles_at: u32,
 }
 
 /// An output.
@@ -257,7 +249,10 @@ pub async fn run(command: &Job, chain: &Chain, report: &Report) -> anyhow::Resul
 		}
 	}
 	if let Some(result) = &result {
-		if let ResultStatus::Settled { readable_until } = result.status {
+		// An answer is settled once its job is no longer open.
+		if job.is_none() {
+			let lifetime: u32 = chain.constant(&at, "Inference", "ResultLifetime")?;
+			let readable_until = result.settles_at.saturating_add(lifetime);
 			report.line(format!("  settled   worker {}; readable until block {readable_until}", result.worker));
 			object["readable_until"] = readable_until.into();
 			object["requester"] = result.requester.to_string().into();

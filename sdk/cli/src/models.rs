@@ -95,7 +95,7 @@ fn to_json(model: &OnChain) -> Json {
 		"owner": record.owner.to_string(),
 		"name": record.name(),
 		"version": record.version,
-		"status": format!("{:?}", record.status).to_lowercase(),
+		"status": record.status.word(),
 		"inputs": types_json(&record.inputs(), &record.input_names),
 		"outputs": types_json(&record.outputs(), &record.output_names),
 		"artifacts": record.artifacts.iter().map(|url| text(url)).collect::<Vec<_>>(),
@@ -135,8 +135,11 @@ async fn list(chain: &Chain, report: &Report) -> anyhow::Result<()> {
 	}
 	for model in &models {
 		let record = &model.record;
-		let deprecated = if record.status == ModelStatus::Deprecated { "  (deprecated)" } else { "" };
-		report.line(format!("{}  from {}{deprecated}", model.title(), Amount(record.price)));
+		let status = match record.status {
+			ModelStatus::Active => String::new(),
+			status => format!("  ({})", status.word()),
+		};
+		report.line(format!("{}  from {}{status}", model.title(), Amount(record.price)));
 		report.line(format!("  {} -> {}", signature(&record.inputs()), signature(&record.outputs())));
 		report.line(format!("  id {}  owner {}", model.id_hex(), record.owner));
 	}
@@ -156,7 +159,7 @@ async fn show(name: &str, chain: &Chain, report: &Report) -> anyhow::Result<()> 
 			.collect::<Vec<_>>()
 			.join(", ")
 	};
-	report.line(format!("{}  ({})", model.title(), format!("{:?}", record.status).to_lowercase()));
+	report.line(format!("{}  ({})", model.title(), record.status.word()));
 	report.line(format!("  id        {}", model.id_hex()));
 	report.line(format!("  owner     {}", record.owner));
 	report.line(format!("  takes     {}", named(record.inputs(), &record.input_names)));

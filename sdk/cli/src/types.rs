@@ -116,7 +116,19 @@ pub struct Header {
 #[allow(missing_docs)]
 pub enum ModelStatus {
 	Active,
-	Deprecated,
+	Deprecated { since: u32 },
+	Invalid { since: u32 },
+}
+
+impl ModelStatus {
+	/// In one word.
+	pub fn word(self) -> &'static str {
+		match self {
+			Self::Active => "active",
+			Self::Deprecated { .. } => "deprecated",
+			Self::Invalid { .. } => "invalid",
+		}
+	}
 }
 
 /// How answers are verified.

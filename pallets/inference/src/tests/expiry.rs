@@ -12,7 +12,7 @@ fn silent_worker_should_lose_a_little_and_the_requester_nothing() {
 		run_to(22);
 		assert!(Inference::job(id).is_none());
 		assert!(events().contains(&Event::Missed { job: id, worker: CHARLIE, penalty: 30 }));
-		assert!(events().contains(&Event::Expired { job: id, requester: BOB, refund: 500 }));
+		assert!(events().contains(&Event::Expired { job: id, requester: BOB, refund: 120 }));
 		assert_eq!(worker(CHARLIE, |w| (w.slashed, w.covered, w.busy, w.claims)), (30, 0, 0, 0));
 		assert_eq!(Balances::free_balance(BOB), 1_000_000 - Inference::charge_for(OUTPUT));
 		assert_eq!(Balances::total_issuance(), issuance - Inference::charge_for(OUTPUT));

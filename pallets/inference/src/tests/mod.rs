@@ -1,6 +1,7 @@
 //! Scenarios, by theme. Every one ends with a check of all invariants.
 
 mod answering;
+mod convicting;
 mod expiry;
 mod offchain;
 mod random;

@@ -13,6 +13,7 @@ fn with_digits(test: impl FnOnce()) {
 
 fn deprecate_and_remove(seed: u8) {
 	assert_ok!(Models::deprecate_model(RuntimeOrigin::signed(DAVE), model(seed)));
+	System::set_block_number(System::block_number() + LONGEST_JOB + 1);
 	assert_ok!(Models::remove_model(RuntimeOrigin::signed(DAVE), model(seed)));
 }
 
@@ -55,8 +56,41 @@ fn model_should_take_no_jobs_when_deprecated() {
 		assert_ok!(Models::deprecate_model(RuntimeOrigin::signed(DAVE), model(1)));
 		assert_eq!(last_event(), Event::ModelDeprecated { model: model(1) });
 		assert!(!Models::is_active(&model(1)));
-		assert_eq!(Models::get(&model(1)).unwrap().status, ModelStatus::Deprecated);
+		assert_eq!(Models::get(&model(1)).unwrap().status, ModelStatus::Deprecated { since: 1 });
 		assert_noop!(Models::deprecate_model(RuntimeOrigin::signed(DAVE), model(1)), Error::<Test>::ModelDeprecated);
+	});
+}
+
+#[test]
+fn model_should_stay_while_jobs_on_it_can_be_open() {
+	with_digits(|| {
+		System::set_block_number(7);
+		assert_ok!(Models::deprecate_model(RuntimeOrigin::signed(DAVE), model(1)));
+		for block in [7, 8, 7 + LONGEST_JOB] {
+			System::set_block_number(block);
+			assert_noop!(Models::remove_model(RuntimeOrigin::signed(DAVE), model(1)), Error::<Test>::ModelInUse);
+		}
+		System::set_block_number(8 + LONGEST_JOB);
+		assert_ok!(Models::remove_model(RuntimeOrigin::signed(DAVE), model(1)));
+	});
+}
+
+#[test]
+fn invalid_model_should_take_no_jobs_for_good() {
+	with_digits(|| {
+		Models::invalidate(&model(1));
+		assert_eq!(last_event(), Event::ModelInvalidated { model: model(1) });
+		assert!(Models::is_invalid(&model(1)) && !Models::is_active(&model(1)));
+		System::set_block_number(5);
+		Models::invalidate(&model(1));
+		assert_eq!(Models::get(&model(1)).unwrap().status, ModelStatus::Invalid { since: 1 });
+		assert_noop!(Models::deprecate_model(RuntimeOrigin::signed(DAVE), model(1)), Error::<Test>::ModelDeprecated);
+		System::set_block_number(LONGEST_JOB + 1);
+		assert_noop!(Models::remove_model(RuntimeOrigin::signed(DAVE), model(1)), Error::<Test>::ModelInUse);
+		System::set_block_number(LONGEST_JOB + 2);
+		assert_ok!(Models::remove_model(RuntimeOrigin::signed(DAVE), model(1)));
+		Models::invalidate(&model(1));
+		assert!(!Models::is_invalid(&model(1)));
 	});
 }
 

@@ -4,7 +4,6 @@ mod genesis;
 mod lifecycle;
 mod random;
 mod registration;
-mod uses;
 
 use crate::{mock::*, Event, HoldReason};
 use assay_primitives::Balance;

@@ -1,7 +1,6 @@
 //! Random calls, with every invariant checked after each.
 
 use super::*;
-use crate::Uses;
 
 /// A small generator (xorshift), so that the test is the same everywhere.
 struct Random(u64);
@@ -23,28 +22,22 @@ fn registry_should_keep_its_invariants_when_calls_are_random() {
 			let issuance = Balances::total_issuance();
 			let mut accepted = 0;
 			for step in 0..400u32 {
-				System::set_block_number(step + 1);
+				System::set_block_number(5 * step + 1);
 				let who = RuntimeOrigin::signed([DAVE, EVE, POOR][random.below(3) as usize]);
 				let seed = random.below(6) as u8;
 				let name = name(["digits", "words"][random.below(2) as usize]);
-				let result = match random.below(8) {
+				let result = match random.below(6) {
 					0 => Models::register_model(who, name, registration(seed)),
 					1 | 2 => Models::register_version(who, name, registration(seed)),
 					3 => Models::set_price(who, model(seed), random.below(u64::MAX) as u128),
 					4 => Models::deprecate_model(who, model(seed)),
-					5 => Models::remove_model(who, model(seed)),
-					6 => Models::acquire(&model(seed)),
-					_ if Uses::<Test>::contains_key(model(seed)) => {
-						Models::release(&model(seed));
-						Ok(())
-					}
-					_ => Ok(()),
+					_ => Models::remove_model(who, model(seed)),
 				};
 				accepted += u32::from(result.is_ok());
 				Models::do_try_state().unwrap();
 				assert_eq!(Balances::total_issuance(), issuance);
 			}
-			assert!(accepted > 50, "only {accepted} calls were accepted");
+			assert!(accepted > 30, "only {accepted} calls were accepted");
 		});
 	}
 }

@@ -125,6 +125,7 @@ fn version_should_be_refused_when_too_many_stand() {
 			Error::<Test>::TooManyVersions
 		);
 		assert_ok!(Models::deprecate_model(RuntimeOrigin::signed(DAVE), model(0)));
+		System::set_block_number(System::block_number() + LONGEST_JOB + 1);
 		assert_ok!(Models::remove_model(RuntimeOrigin::signed(DAVE), model(0)));
 		assert_ok!(Models::register_version(RuntimeOrigin::signed(DAVE), name("digits"), registration(64)));
 	});
