@@ -30,6 +30,8 @@ pub mod merkle;
 pub mod model;
 pub mod ops;
 pub mod tensor;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use commit::{
 	hash, side_byte_len, side_root, statement, tensor_root, CommitError, ModelHeader, Side, STATEMENT_VERSION,
