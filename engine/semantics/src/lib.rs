@@ -26,10 +26,13 @@ pub mod commit;
 pub mod eval;
 pub mod float;
 pub mod ir;
+pub mod judge;
 pub mod merkle;
 pub mod model;
 pub mod ops;
+pub mod prover;
 pub mod tensor;
+pub mod trace;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 

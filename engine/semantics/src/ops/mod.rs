@@ -183,6 +183,27 @@ pub fn out_type(op: &Op, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
 	Ok(out)
 }
 
+/// The operator's name.
+pub fn name(op: &Op) -> &'static str {
+	match op {
+		Op::Input(_) => "Input",
+		Op::Weight(_) => "Weight",
+		Op::Reshape(_) => "Reshape",
+		Op::Transpose(_) => "Transpose",
+		Op::Slice(_) => "Slice",
+		Op::Expand(_) => "Expand",
+		Op::Concat(_) => "Concat",
+		Op::Pad(_) => "Pad",
+		Op::Unary(_) => "Unary",
+		Op::Binary(_) => "Binary",
+		Op::Cast(_) => "Cast",
+		Op::MatMul(_) => "MatMul",
+		Op::Conv(_) => "Conv",
+		Op::Reduce(_) => "Reduce",
+		Op::Pool(_) => "Pool",
+	}
+}
+
 /// Number of steps behind each element.
 pub fn steps(op: &Op, site: &Site) -> u64 {
 	dispatch!(op, o => o.reduction(site).div_ceil(o.block(site).max(1)), 0)
