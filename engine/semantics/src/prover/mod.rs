@@ -4,8 +4,10 @@
 //! A trace keeps all values in memory: [`Model::trace_bytes`] and 32 bytes per node and level of the trees. The tiles of a
 //! value are hashed when they are asked for.
 
+mod invalid;
 mod investigation;
 
+pub use invalid::prove_invalid;
 pub use investigation::{Investigation, Next};
 
 use crate::{

@@ -1,5 +1,6 @@
-//! For tests only: random nodes of every operator, and random values. Behind the feature `testing`.
+//! For tests only: random nodes of every operator, random values, liars, and the whole game of a dispute. Behind the feature `testing`.
 
+pub mod game;
 pub mod nodes;
 
 use crate::{DType, Tensor, TensorType};
