@@ -8,7 +8,7 @@ use assay_semantics::{
 	evaluate_node,
 	ir::MAX_OPERANDS,
 	model::MAX_NODES,
-	ops::{out_type, Binary, Reshape, Transpose},
+	ops::{out_type, Binary, Reduce, ReduceKind, Reshape, Transpose},
 	Model, Names, Node, Op, Tensor, TensorType, ValueId,
 };
 use std::collections::HashMap;
@@ -114,6 +114,15 @@ impl Builder {
 			}
 		}
 		self.add(Node { op, inputs: inputs.to_vec(), ty })
+	}
+
+	/// A reduction over `axes` that keeps them as 1; axis by axis where all at once would take too many steps.
+	pub(crate) fn reduce(&mut self, kind: ReduceKind, axes: &[u8], id: ValueId) -> Result<ValueId, Reason> {
+		let reduce = |axes: &[u8]| Op::Reduce(Reduce { kind, axes: axes.to_vec(), keep_dims: true });
+		match self.push(reduce(axes), &[id]) {
+			Err(_) if axes.len() > 1 => axes.iter().try_fold(id, |id, axis| self.push(reduce(&[*axis]), &[id])),
+			result => result,
+		}
 	}
 
 	/// The value in the order in which the ONNX tensor is `want` of it.

@@ -411,3 +411,17 @@ fn a_small_file_should_not_make_a_large_model() {
 	bytes.extend(body);
 	assert!(matches!(import_onnx(&bytes), Err(ImportError::Limit { .. })));
 }
+
+#[test]
+fn concat_should_become_a_tree_when_there_are_more_operands_than_a_node_has() {
+	let operands = vec!["x"; 150].join(" ");
+	let file = File::new().input("x", &[1, 2]).node("Concat", &operands, "y", vec![int("axis", 1)]).output("y");
+	assert_eq!(run(file, &[1, 2], &[1.0, 2.0]), [1.0, 2.0].repeat(150));
+}
+
+#[test]
+fn global_pool_should_go_axis_by_axis_when_it_takes_too_many_steps() {
+	let file = File::new().input("x", &[1, 2, 200, 200]).node("GlobalAveragePool", "x", "y", vec![]).output("y");
+	let x: Vec<f32> = (0..80_000).map(|i| if i < 40_000 { 1.0 } else { 3.0 }).collect();
+	assert_eq!(run(file, &[1, 2, 200, 200], &x), [1.0, 3.0]);
+}

@@ -106,16 +106,36 @@ pub fn ir_root<'a>(nodes: impl IntoIterator<Item = &'a crate::Node>) -> Hash {
 	hash(b"assay/ir", &[&list_root(&leaves)])
 }
 
+/// [`ir_root`] from the Merkle root over [`ir_leaf`]s.
+pub(crate) fn ir_root_of(values: u32, tree: &Hash) -> Hash {
+	hash(b"assay/ir", &[&list_root_of(values.into(), tree)])
+}
+
+/// The leaf of a node in the tree behind [`ir_root`].
+pub(crate) fn ir_leaf(node: &crate::Node) -> Hash {
+	merkle::leaf(&merkle::leaf(&node.encode()))
+}
+
 /// The root over the value roots of a model's weights.
 pub fn weight_root(roots: &[Hash]) -> Hash {
 	hash(b"assay/weights", &[&list_root(roots)])
 }
 
+/// [`weight_root`] from the Merkle root over the leaves of the weights' value roots.
+pub(crate) fn weight_root_of(weights: u32, tree: &Hash) -> Hash {
+	hash(b"assay/weights", &[&list_root_of(weights.into(), tree)])
+}
+
 /// A Merkle root with the number of its leaves bound in; leaves are hashed once more, so that no inner node of a
 /// leaf's own tree can pass for a leaf here.
-fn list_root(items: &[Hash]) -> Hash {
+pub(crate) fn list_root(items: &[Hash]) -> Hash {
 	let leaves: Vec<Hash> = items.iter().map(|i| merkle::leaf(i)).collect();
-	hash(b"assay/list", &[&(items.len() as u64).to_le_bytes(), &merkle::root(&leaves)])
+	list_root_of(items.len() as u64, &merkle::root(&leaves))
+}
+
+/// [`list_root`] from the Merkle root over its leaves.
+pub(crate) fn list_root_of(items: u64, tree: &Hash) -> Hash {
+	hash(b"assay/list", &[&items.to_le_bytes(), tree])
 }
 
 /// Everything that a `ModelId` commits to. It travels in proofs, so that the judge reads no model storage.

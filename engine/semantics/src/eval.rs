@@ -17,14 +17,18 @@ impl Read for Tensors<'_> {
 		let (dtype, size) = (tensor.ty.dtype, tensor.ty.dtype.size());
 		let last = (tensor.bytes.len() / size).saturating_sub(1);
 		let start = usize::try_from(index).unwrap_or(last).min(last) * size;
-		let Some(bytes) = tensor.bytes.get(start..start + size) else { return 0 };
-		let raw = match *bytes {
-			[a] => u64::from(a),
-			[a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
-			[a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-			_ => 0,
-		};
-		canonical(dtype, raw)
+		canonical(dtype, tensor.bytes.get(start..start + size).map_or(0, raw))
+	}
+}
+
+/// The raw bits of an element's bytes.
+#[inline]
+pub(crate) fn raw(bytes: &[u8]) -> u64 {
+	match *bytes {
+		[a] => u64::from(a),
+		[a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+		[a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+		_ => 0,
 	}
 }
 

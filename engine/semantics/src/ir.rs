@@ -19,7 +19,7 @@ use scale_info::TypeInfo;
 pub type ValueId = u32;
 
 /// The largest number of operands of a node.
-pub const MAX_OPERANDS: usize = 256;
+pub const MAX_OPERANDS: usize = 64;
 
 /// A node: an operator, its operands and the type of its value.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, TypeInfo)]

@@ -26,10 +26,15 @@ pub mod commit;
 pub mod eval;
 pub mod float;
 pub mod ir;
+pub mod judge;
 pub mod merkle;
 pub mod model;
 pub mod ops;
+pub mod prover;
 pub mod tensor;
+pub mod trace;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use commit::{
 	hash, side_byte_len, side_root, statement, tensor_root, CommitError, ModelHeader, Side, STATEMENT_VERSION,

@@ -14,6 +14,12 @@ pub const MAX_NODES: usize = 1 << 20;
 /// The largest number of inputs, and of outputs.
 pub const MAX_SIGNATURE: usize = 256;
 
+/// The most bytes of an encoded header. It travels in every message of a dispute.
+pub const MAX_HEADER_BYTES: usize = 4096;
+
+/// The most bytes of an encoded node. Nodes that are valid have fewer.
+pub const MAX_NODE_BYTES: usize = 1024;
+
 /// What people call things. Positions bind, names do not: they are outside the `ModelId`.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Encode, Decode, DecodeWithMemTracking)]
 pub struct Names {
@@ -33,6 +39,44 @@ pub struct Model {
 	outputs: u32,
 	names: Names,
 	header: ModelHeader,
+}
+
+/// Bytes of a header without its types.
+const HEADER_BASE: usize = 4 + 32 + 4 + 32 + 4 + 4 + 4;
+
+/// Whether a header can be that of a valid model. Everything else that a model must be shows in single nodes.
+pub fn check_header(header: &ModelHeader) -> Result<(), ModelError> {
+	let (inputs, outputs) = (header.inputs.len(), header.outputs.len());
+	if header.values as usize > MAX_NODES {
+		return Err(ModelError::Nodes);
+	}
+	let fits = outputs > 0
+		&& inputs.max(outputs) <= MAX_SIGNATURE
+		&& inputs.saturating_add(outputs) <= header.values as usize
+		&& header.semantics_version == SEMANTICS_VERSION
+		&& header.max_iterations == 1
+		&& header.encoded_size() <= MAX_HEADER_BYTES
+		&& header.inputs.iter().chain(&header.outputs).all(|ty| ty.check().is_ok());
+	fits.then_some(()).ok_or(ModelError::Signature)
+}
+
+/// Whether node number `id` is what a model with this header has at this place: inputs are the first nodes, outputs are
+/// the last and are computed, both of the header's types.
+pub fn check_place(id: ValueId, node: &Node, header: &ModelHeader) -> Result<(), NodeError> {
+	let at = id as usize;
+	match (&node.op, header.inputs.get(at)) {
+		(Op::Input(i), Some(ty)) if *i == id && *ty == node.ty => {}
+		(Op::Input(_), _) | (_, Some(_)) => return Err(NodeError::Input),
+		_ => {}
+	}
+	let first = (header.values as usize).saturating_sub(header.outputs.len());
+	match at.checked_sub(first) {
+		None => Ok(()),
+		Some(i) => match header.outputs.get(i) {
+			Some(ty) if *ty == node.ty && !matches!(node.op, Op::Input(_) | Op::Weight(_)) => Ok(()),
+			_ => Err(NodeError::Output),
+		},
+	}
 }
 
 impl Model {
@@ -108,6 +152,10 @@ impl Model {
 		}
 		let inputs = self.input_nodes().count();
 		let outputs = self.output_nodes();
+		let signature = self.nodes.iter().take(inputs).chain(outputs);
+		if signature.map(|n| n.ty.encoded_size()).sum::<usize>() > MAX_HEADER_BYTES - HEADER_BASE {
+			return Err(ModelError::Signature);
+		}
 		if outputs.is_empty() || outputs.len() != self.outputs as usize || outputs.len().max(inputs) > MAX_SIGNATURE {
 			return Err(ModelError::Signature);
 		}
@@ -170,6 +218,8 @@ pub enum NodeError {
 	Input,
 	/// There is no such weight, or not of this type.
 	Weight,
+	/// An output has another type than the model's, or is not computed.
+	Output,
 	/// The node's own type is not valid.
 	Tensor(TensorError),
 	/// The operator does not accept its operands.
@@ -184,6 +234,7 @@ impl fmt::Display for NodeError {
 			NodeError::Order => f.write_str("an operand does not come before the node"),
 			NodeError::Input => f.write_str("input i must be node i, without operands"),
 			NodeError::Weight => f.write_str("there is no such weight of this type"),
+			NodeError::Output => f.write_str("an output has another type than the model's, or is not computed"),
 			NodeError::Tensor(e) => e.fmt(f),
 			NodeError::Type(e) => e.fmt(f),
 			NodeError::Result => f.write_str("the stated type is not what the operator gives"),
@@ -196,7 +247,7 @@ impl fmt::Display for NodeError {
 pub enum ModelError {
 	/// More than [`MAX_NODES`] nodes.
 	Nodes,
-	/// No output, too many inputs or outputs, or an output that is an input or a weight.
+	/// No output, too many inputs or outputs, types that take too many bytes, or an output that is an input or a weight.
 	Signature,
 	/// Not one name for each input and output.
 	Names,
@@ -219,7 +270,11 @@ impl fmt::Display for ModelError {
 		match self {
 			ModelError::Nodes => write!(f, "a model has at most {MAX_NODES} nodes"),
 			ModelError::Signature => {
-				write!(f, "a model has 1 to {MAX_SIGNATURE} outputs, at most as many inputs, and computes its outputs")
+				write!(
+					f,
+					"a model has 1 to {MAX_SIGNATURE} outputs, at most as many inputs, computes its outputs, and its types fit \
+					 into {MAX_HEADER_BYTES} bytes"
+				)
 			}
 			ModelError::Names => f.write_str("one name for each input and output is needed"),
 			ModelError::Weight { weight } => write!(f, "weight {weight}: the bytes do not fit the type"),

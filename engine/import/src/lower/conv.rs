@@ -7,7 +7,7 @@ use crate::{
 	layout::{channels_last, identity},
 };
 use assay_semantics::{
-	ops::{Binary, Conv, Pool, PoolKind, Reduce, ReduceKind, Window},
+	ops::{Binary, Conv, Pool, PoolKind, ReduceKind, Window},
 	Op,
 };
 
@@ -140,7 +140,7 @@ impl Lowering<'_> {
 		let perm = channels_last(rank);
 		let x = self.context.builder.fetch(&x, &perm)?;
 		let axes = identity(rank)[1..rank - 1].to_vec();
-		let id = self.context.builder.push(Op::Reduce(Reduce { kind, axes, keep_dims: true }), &[x])?;
+		let id = self.context.builder.reduce(kind, &axes, x)?;
 		Ok(Value { id, perm })
 	}
 }

@@ -3,7 +3,7 @@
 use super::Lowering;
 use crate::{attributes::axis, builder::Value, error::Reason};
 use assay_semantics::{
-	ops::{Binary, Reduce, ReduceKind, Unary},
+	ops::{Binary, ReduceKind, Unary},
 	Op, ValueId,
 };
 
@@ -87,12 +87,11 @@ impl Lowering<'_> {
 		let to = if single { from + 1 } else { rank };
 		let mut axes: Vec<u8> = x.perm[from..to].to_vec();
 		axes.sort_unstable();
-		let reduce = |kind| Op::Reduce(Reduce { kind, axes: axes.clone(), keep_dims: true });
 		let builder = &mut self.context.builder;
-		let largest = builder.push(reduce(ReduceKind::Max), &[x.id])?;
+		let largest = builder.reduce(ReduceKind::Max, &axes, x.id)?;
 		let difference = builder.push(Op::Binary(Binary::Sub), &[x.id, largest])?;
 		let exp = builder.push(Op::Unary(Unary::ExpSoftmax), &[difference])?;
-		let sum = builder.push(reduce(ReduceKind::Sum), &[exp])?;
+		let sum = builder.reduce(ReduceKind::Sum, &axes, exp)?;
 		let reciprocal = builder.push(Op::Unary(Unary::Reciprocal), &[sum])?;
 		let id = builder.push(Op::Binary(Binary::Mul), &[exp, reciprocal])?;
 		Ok(Value { id, perm: x.perm })

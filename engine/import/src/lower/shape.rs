@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::{attributes::axis, builder::Value, error::Reason, layout::compose, weights};
-use assay_semantics::{ops::Concat, Op, Tensor};
+use assay_semantics::{ir::MAX_OPERANDS, ops::Concat, Op, Tensor, ValueId};
 
 impl Lowering<'_> {
 	pub(super) fn reshape(&mut self) -> Result<Value, Reason> {
@@ -104,7 +104,7 @@ impl Lowering<'_> {
 		let first = self.input(0)?;
 		let at = axis(self.attributes().int("axis", 1)?, first.perm.len())?;
 		let mut ids = Vec::new();
-		for i in 0..self.node.input.len().min(assay_semantics::ir::MAX_OPERANDS + 1) {
+		for i in 0..self.node.input.len() {
 			let value = self.input(i)?;
 			if value.perm.len() != first.perm.len() {
 				return Err("the operands differ in their number of dimensions".into());
@@ -112,6 +112,11 @@ impl Lowering<'_> {
 			ids.push(self.context.builder.fetch(&value, &first.perm)?);
 		}
 		let op = Op::Concat(Concat { axis: first.perm[at] });
+		// More operands than a node has become a tree.
+		while ids.len() > MAX_OPERANDS {
+			let join = |part: &[ValueId]| self.context.builder.push(op.clone(), part);
+			ids = ids.chunks(MAX_OPERANDS).map(join).collect::<Result<_, _>>()?;
+		}
 		Ok(Value { id: self.context.builder.push(op, &ids)?, perm: first.perm })
 	}
 

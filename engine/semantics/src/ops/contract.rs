@@ -1,10 +1,13 @@
 //! Dot products. The reduction index is contiguous in both operands; blocks of 256, one fma chain from +0 in each, block
 //! sums added left to right from +0. A bias is a separate addition.
+//!
+//! The state is the total and the chain of a block that is not done: a step may be shorter than a block, and the bits are
+//! the same.
 
 use super::{
 	from_f32,
 	index::{broadcast, broadcast_dims, unravel},
-	two, Bits, Operator, Read, Site, State, TypeError, Window,
+	two, Bits, Operator, Read, Site, State, TypeError, Window, BLOCK, STRIDED_BLOCK,
 };
 use crate::{
 	float::{fma, state_bits},
@@ -15,10 +18,27 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::ops::Range;
 use scale_info::TypeInfo;
 
-/// Adds a block's sum to the state.
+/// The channels that a convolution's run needs for steps of a whole block: 16 runs at most.
+const LONG_RUN: u32 = 16;
+
+/// The chain that a step starting at reduction element `start` goes on with.
 #[inline]
-fn add_block(state: State, block: f32) -> State {
-	let total = f32::from_bits(state.0[0] as u32) + block;
+fn chain(state: State, start: u64) -> f32 {
+	if start % BLOCK == 0 {
+		0.0
+	} else {
+		f32::from_bits(state.0[1] as u32)
+	}
+}
+
+/// The state after a step that ended before reduction element `end` of `reduction`: a block that is done is added to the
+/// total.
+#[inline]
+fn fold(state: State, chain: f32, end: u64, reduction: u64) -> State {
+	if end % BLOCK != 0 && end < reduction {
+		return State([state.0[0], u64::from(state_bits(chain))]);
+	}
+	let total = f32::from_bits(state.0[0] as u32) + chain;
 	State([u64::from(state_bits(total)), 0])
 }
 
@@ -64,11 +84,11 @@ impl Operator for MatMul {
 		let outer = index / n / m;
 		let a = broadcast(outer, batch, batch_a).wrapping_mul(m).wrapping_add(row).wrapping_mul(k);
 		let b = broadcast(outer, batch, batch_b).wrapping_mul(n).wrapping_add(col).wrapping_mul(k);
-		let mut acc = 0.0;
+		let (mut acc, end) = (chain(state, range.start), range.end);
 		for r in range {
 			acc = fma(read.f32(0, a.wrapping_add(r)), read.f32(1, b.wrapping_add(r)), acc);
 		}
-		add_block(state, acc)
+		fold(state, acc, end, k)
 	}
 
 	fn finish<R: Read + ?Sized>(&self, _site: &Site, _index: u64, state: State, _read: &R) -> Bits {
@@ -110,6 +130,13 @@ impl Operator for Conv {
 		site.dims(1).iter().skip(1).fold(1, |n: u64, d| n.saturating_mul(u64::from(*d)))
 	}
 
+	fn block(&self, site: &Site) -> u64 {
+		match site.dims(1).last() {
+			Some(depth) if *depth >= LONG_RUN => BLOCK,
+			_ => STRIDED_BLOCK,
+		}
+	}
+
 	fn step<R: Read + ?Sized>(&self, site: &Site, index: u64, range: Range<u64>, state: State, read: &R) -> State {
 		let ([o, kernel @ .., depth], x) = (site.dims(1), site.dims(0)) else { return state };
 		let out = unravel(index, &site.out.dims);
@@ -118,8 +145,9 @@ impl Operator for Conv {
 		let channel = index % o;
 		let group = channel / (o / u64::from(self.groups).max(1)).max(1);
 		let first = group.saturating_mul(depth);
-		let weights = channel.saturating_mul(self.reduction(site));
-		let mut acc = 0.0;
+		let reduction = self.reduction(site);
+		let weights = channel.saturating_mul(reduction);
+		let mut acc = chain(state, range.start);
 		let mut r = range.start;
 		while r < range.end {
 			// The run of channels under one kernel position; never empty, so the loop ends.
@@ -135,7 +163,7 @@ impl Operator for Conv {
 			}
 			r += run;
 		}
-		add_block(state, acc)
+		fold(state, acc, range.end, reduction)
 	}
 
 	fn finish<R: Read + ?Sized>(&self, _site: &Site, _index: u64, state: State, _read: &R) -> Bits {

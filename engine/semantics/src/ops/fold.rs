@@ -1,12 +1,13 @@
 //! Reductions over axes and over windows.
 //!
-//! A sum takes each block of 256 in 16 lanes (element `i` of the block goes to lane `i mod 16`, each lane a chain from
-//! +0), adds the lanes as a tree (8, 4, 2, 1 apart) and adds block sums left to right from +0.
+//! A block is 256 elements where the reduction runs over trailing axes, 32 elsewhere. A sum takes each block in 16 lanes
+//! (element `i` of the block goes to lane `i mod 16`, each lane a chain from +0), adds the lanes as a tree (8, 4, 2, 1
+//! apart) and adds block sums left to right from +0.
 
 use super::{
 	from_f32, from_i64,
 	index::{ravel, unravel},
-	one, to_i64, Bits, Operator, Read, Site, State, TypeError, Window,
+	one, to_i64, Bits, Operator, Read, Site, State, TypeError, Window, BLOCK, STRIDED_BLOCK,
 };
 use crate::{
 	float::{self, state_bits},
@@ -98,6 +99,13 @@ impl Reduce {
 		self.axes.iter().any(|a| usize::from(*a) == axis)
 	}
 
+	/// Whether the reduced elements lie together: no other axis follows a reduced one. Axes of dimension 1 do not count.
+	fn is_trailing(&self, dims: &[u32]) -> bool {
+		let mut axes = dims.iter().enumerate().filter(|(_, d)| **d != 1);
+		axes.by_ref().any(|(axis, _)| self.is_reduced(axis));
+		axes.all(|(axis, _)| self.is_reduced(axis))
+	}
+
 	/// The dimensions of the operand with 1 for every axis that is not reduced.
 	fn reduced_dims(&self, dims: &[u32]) -> [u32; MAX_RANK] {
 		let mut out = [1; MAX_RANK];
@@ -133,6 +141,14 @@ impl Operator for Reduce {
 	fn reduction(&self, site: &Site) -> u64 {
 		let dims = site.dims(0);
 		self.reduced_dims(dims).iter().take(dims.len()).fold(1, |n: u64, d| n.saturating_mul(u64::from(*d)))
+	}
+
+	fn block(&self, site: &Site) -> u64 {
+		if self.is_trailing(site.dims(0)) {
+			BLOCK
+		} else {
+			STRIDED_BLOCK
+		}
 	}
 
 	fn init(&self, site: &Site) -> State {
@@ -231,6 +247,10 @@ impl Operator for Pool {
 
 	fn reduction(&self, _site: &Site) -> u64 {
 		self.kernel.iter().fold(1, |n: u64, d| n.saturating_mul(u64::from(*d)))
+	}
+
+	fn block(&self, _site: &Site) -> u64 {
+		STRIDED_BLOCK
 	}
 
 	fn init(&self, site: &Site) -> State {

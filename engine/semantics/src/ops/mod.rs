@@ -1,9 +1,13 @@
 //! Operators, one element at a time.
 //!
-//! Every operator is a *fold*: [`init`] gives a [`State`] of 16 bytes, [`step`] takes it through one block of up to
-//! [`BLOCK`] reduction elements, [`finish`] makes the element's bits of it. Operators that reduce nothing have no blocks
+//! Every operator is a *fold*: [`init`] gives a [`State`] of 16 bytes, [`step`] takes it through one block of reduction
+//! elements, [`finish`] makes the element's bits of it. Operators that reduce nothing have no blocks
 //! and do everything in `finish`. A judge can so check one element as a whole or one step of it, and either way runs the
 //! code that the reference evaluation runs: [`element`] is the loop over the steps and nothing more.
+//!
+//! A block has [`BLOCK`] elements where what a step reads lies in few contiguous runs, and [`STRIDED_BLOCK`] elements where
+//! each may lie in a tile of its own. So no step, and no `finish`, reads from more than [`MAX_STEP_TILES`] tiles: its proof
+//! is small. No element takes more than [`MAX_STEPS`] steps: its partial states fit into one message.
 //!
 //! All functions are total. Whatever the types, attributes, index and state, they return; an index out of range is
 //! clamped, integer division by zero gives zero. There are no run-time errors that a job could end in.
@@ -28,11 +32,18 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::fmt;
 use scale_info::TypeInfo;
 
-/// Elements of a reduction that one step takes.
+/// Elements of a reduction that one step takes where they lie in contiguous runs.
 pub const BLOCK: u64 = 256;
 
-/// The longest reduction, in elements: 65,536 steps.
-pub const MAX_REDUCTION: u64 = BLOCK << 16;
+/// Elements of a reduction that one step takes where they may lie anywhere.
+pub const STRIDED_BLOCK: u64 = 32;
+
+/// The most steps behind one element.
+pub const MAX_STEPS: u64 = 1024;
+
+/// The most tiles that a step, or a `finish`, reads from. A convolution reaches it: 16 runs of channels over two tiles
+/// each, and two tiles of weights.
+pub const MAX_STEP_TILES: usize = 34;
 
 /// An element as the low bits of a `u64`, little-endian, zero-extended. Canonical: NaN is one NaN, subnormals are +0, a
 /// bool is 0 or 1.
@@ -100,6 +111,12 @@ pub(crate) trait Operator {
 		0
 	}
 
+	/// Elements of the reduction that one step takes; never 0. What a step reads must lie in at most [`MAX_STEP_TILES`]
+	/// tiles.
+	fn block(&self, _site: &Site) -> u64 {
+		BLOCK
+	}
+
 	/// The state before the first step.
 	fn init(&self, _site: &Site) -> State {
 		State::default()
@@ -146,11 +163,11 @@ pub(crate) use dispatch;
 
 /// The type of the value of `op` over operands of these types.
 ///
-/// Also enforces what makes every element judgeable: valid types, at most [`crate::ir::MAX_OPERANDS`] operands, a reduction of
-/// at most [`MAX_REDUCTION`] elements.
+/// Also enforces what makes every element judgeable: valid types, at most [`crate::ir::MAX_OPERANDS`] operands, at most
+/// [`MAX_STEPS`] steps.
 pub fn out_type(op: &Op, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
 	if ins.len() > crate::ir::MAX_OPERANDS {
-		return Err(TypeError("a node has at most 256 operands"));
+		return Err(TypeError("a node has at most 64 operands"));
 	}
 	if ins.iter().any(|t| t.check().is_err()) {
 		return Err(TypeError("an operand has more than 8 dimensions or more than 2 GiB"));
@@ -158,15 +175,38 @@ pub fn out_type(op: &Op, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
 	let out = dispatch!(op, o => o.out_type(ins)?, return Err(TypeError("inputs and weights state their own type")));
 	out.check().map_err(|_| TypeError("the value would have more than 8 dimensions or more than 2 GiB"))?;
 	let site = Site { ins, out: &out };
-	if dispatch!(op, o => o.reduction(&site), 0) > MAX_REDUCTION {
-		return Err(TypeError("the reduction is longer than 16,777,216 elements"));
+	if steps(op, &site) > MAX_STEPS {
+		return Err(TypeError(
+			"the reduction is longer than 1,024 steps: 262,144 elements, or 32,768 where they do not lie together",
+		));
 	}
 	Ok(out)
 }
 
+/// The operator's name.
+pub fn name(op: &Op) -> &'static str {
+	match op {
+		Op::Input(_) => "Input",
+		Op::Weight(_) => "Weight",
+		Op::Reshape(_) => "Reshape",
+		Op::Transpose(_) => "Transpose",
+		Op::Slice(_) => "Slice",
+		Op::Expand(_) => "Expand",
+		Op::Concat(_) => "Concat",
+		Op::Pad(_) => "Pad",
+		Op::Unary(_) => "Unary",
+		Op::Binary(_) => "Binary",
+		Op::Cast(_) => "Cast",
+		Op::MatMul(_) => "MatMul",
+		Op::Conv(_) => "Conv",
+		Op::Reduce(_) => "Reduce",
+		Op::Pool(_) => "Pool",
+	}
+}
+
 /// Number of steps behind each element.
 pub fn steps(op: &Op, site: &Site) -> u64 {
-	dispatch!(op, o => o.reduction(site), 0).div_ceil(BLOCK)
+	dispatch!(op, o => o.reduction(site).div_ceil(o.block(site).max(1)), 0)
 }
 
 /// The state before the first step.
@@ -198,19 +238,20 @@ fn step_of<O: Operator, R: Read + ?Sized>(
 	state: State,
 	read: &R,
 ) -> State {
-	let end = op.reduction(site).min(MAX_REDUCTION);
-	let start = block.saturating_mul(BLOCK);
+	let size = op.block(site).max(1);
+	let end = op.reduction(site).min(size.saturating_mul(MAX_STEPS));
+	let start = block.saturating_mul(size);
 	if start >= end {
 		return state;
 	}
-	op.step(site, index, start..end.min(start.saturating_add(BLOCK)), state, read)
+	op.step(site, index, start..end.min(start.saturating_add(size)), state, read)
 }
 
 /// [`element`] of a known operator.
 #[inline]
 pub(crate) fn element_of<O: Operator, R: Read + ?Sized>(op: &O, site: &Site, index: u64, read: &R) -> Bits {
 	let mut state = op.init(site);
-	for block in 0..op.reduction(site).min(MAX_REDUCTION).div_ceil(BLOCK) {
+	for block in 0..op.reduction(site).div_ceil(op.block(site).max(1)).min(MAX_STEPS) {
 		state = step_of(op, site, index, block, state, read);
 	}
 	op.finish(site, index, state, read)

@@ -1,8 +1,18 @@
 //! Element functions against each other, against plain formulas, and against adversarial input.
 
 use super::*;
-use crate::{eval::Tensors, evaluate_node, Tensor};
-use alloc::{vec, vec::Vec};
+use crate::{
+	commit::TILE_BYTES,
+	eval::Tensors,
+	evaluate_node,
+	testing::{
+		nodes::{Kind, Size},
+		Rng,
+	},
+	Tensor,
+};
+use alloc::{collections::BTreeSet, vec, vec::Vec};
+use core::cell::RefCell;
 use proptest::prelude::*;
 
 fn f32s(dims: &[u32], values: &[f32]) -> Tensor {
@@ -138,6 +148,100 @@ fn pool_should_count_the_border_only_when_asked() {
 	assert_eq!(pool(PoolKind::Max), [-2.0, -4.0]);
 	assert_eq!(pool(PoolKind::Average { count_border: false }), [-2.0, -4.0]);
 	assert_eq!(pool(PoolKind::Average { count_border: true }), [-1.0, -2.0]);
+}
+
+#[test]
+fn conv_should_have_the_same_bits_when_its_steps_are_shorter() {
+	// 600 products: channels of 8 are taken in steps of 32, and one channel run of 600 in steps of 256.
+	let a: Vec<f32> = (0..600).map(|i| ((i * 37 % 101) as f32 - 50.0) / 7.0).collect();
+	let b: Vec<f32> = (0..600).map(|i| ((i * 53 % 97) as f32 - 48.0) / 3.0).collect();
+	let product = run(MatMul, &[&f32s(&[1, 600], &a), &f32s(&[1, 600], &b)]);
+	for (spatial, depth, steps_of) in
+		[(75, 8, STRIDED_BLOCK), (200, 3, STRIDED_BLOCK), (1, 600, BLOCK), (25, 24, BLOCK)]
+	{
+		let (x, w) = (f32s(&[1, spatial, depth], &a), f32s(&[1, spatial, depth], &b));
+		let conv = Op::Conv(Conv { window: plain_window(1), groups: 1 });
+		assert_eq!(run(conv.clone(), &[&x, &w])[0].to_bits(), product[0].to_bits(), "{depth}");
+		let out = TensorType::new(DType::F32, vec![1, 1, 1]);
+		assert_eq!(steps(&conv, &Site { ins: &[&x.ty, &w.ty], out: &out }), 600u64.div_ceil(steps_of));
+	}
+}
+
+#[test]
+fn out_type_should_refuse_when_an_element_takes_too_many_steps() {
+	let reduce = |axes: &[u8]| Op::Reduce(Reduce { kind: ReduceKind::Sum, axes: axes.to_vec(), keep_dims: false });
+	let ty = |dims: &[u32]| TensorType::new(DType::F32, dims);
+	assert!(out_type(&reduce(&[1]), &[&ty(&[2, 262_144])]).is_ok());
+	assert!(out_type(&reduce(&[1]), &[&ty(&[2, 262_145])]).is_err());
+	assert!(out_type(&reduce(&[0]), &[&ty(&[262_144, 1])]).is_ok());
+	assert!(out_type(&reduce(&[0]), &[&ty(&[32_768, 2])]).is_ok());
+	assert!(out_type(&reduce(&[0]), &[&ty(&[32_769, 2])]).is_err());
+	assert!(out_type(&Op::MatMul(MatMul), &[&ty(&[1, 262_145]), &ty(&[1, 262_145])]).is_err());
+	let one = ty(&[1]);
+	assert!(out_type(&Op::Concat(Concat { axis: 0 }), &[&one; 64]).is_ok());
+	assert!(out_type(&Op::Concat(Concat { axis: 0 }), &[&one; 65]).is_err());
+}
+
+/// Notes the tiles that are read.
+struct Tiles<'a> {
+	ins: &'a [&'a TensorType],
+	read: RefCell<BTreeSet<(usize, u64)>>,
+}
+
+impl Read for Tiles<'_> {
+	fn read(&self, operand: usize, index: u64) -> Bits {
+		let ty = self.ins[operand];
+		if let Some(last) = ty.elements().and_then(|n| n.checked_sub(1)) {
+			let size = ty.dtype.size() as u64;
+			self.read.borrow_mut().insert((operand, index.min(last) * size / TILE_BYTES as u64));
+		}
+		0
+	}
+}
+
+#[test]
+fn steps_should_read_few_tiles_when_shapes_are_hostile() {
+	let mut rng = Rng(1);
+	let mut most = 0;
+	let cases = if cfg!(debug_assertions) { 200 } else { 5_000 };
+	for kind in Kind::ALL {
+		for case in 0..cases {
+			let size = if case % 4 == 0 { Size::Small } else { Size::Hostile };
+			let (op, ins, out) = kind.random(&mut rng, size);
+			assert_eq!(Kind::of(&op), Some(*kind));
+			let ins: Vec<&TensorType> = ins.iter().collect();
+			let site = Site { ins: &ins, out: &out };
+			let (elements, steps) = (out.elements().unwrap(), steps(&op, &site));
+			assert!(steps <= MAX_STEPS);
+			if elements == 0 {
+				continue;
+			}
+			for _ in 0..4 {
+				let index = rng.below(elements);
+				let read = Tiles { ins: &ins, read: RefCell::default() };
+				finish(&op, &site, index, init(&op, &site), &read);
+				most = most.max(read.read.borrow().len());
+				if steps > 0 {
+					let read = Tiles { ins: &ins, read: RefCell::default() };
+					step(&op, &site, index, rng.below(steps), init(&op, &site), &read);
+					most = most.max(read.read.borrow().len());
+				}
+				assert!(most <= MAX_STEP_TILES, "{most} tiles: {op:?} {ins:?}");
+			}
+		}
+	}
+	std::println!("{most} tiles");
+	// The worst case: runs of 17 channels, each over the end of a tile.
+	let (x, w) = (TensorType::new(DType::F32, vec![1, 16, 256, 17]), TensorType::new(DType::F32, vec![16, 16, 1, 17]));
+	let op = Op::Conv(Conv { window: plain_window(2), groups: 1 });
+	let out = out_type(&op, &[&x, &w]).unwrap();
+	let worst = (0..out.elements().unwrap()).map(|index| {
+		let read = Tiles { ins: &[&x, &w], read: RefCell::default() };
+		step(&op, &Site { ins: &[&x, &w], out: &out }, index, 0, State::default(), &read);
+		let tiles = read.read.borrow().len();
+		tiles
+	});
+	assert!((33..=MAX_STEP_TILES).contains(&worst.max().unwrap()));
 }
 
 /// An operator with operands that it accepts, and with reductions longer than one block.
