@@ -111,7 +111,7 @@ impl<T: Config> Pallet<T> {
 	}
 
 	/// The most that a task other than a settlement can weigh, beside the look at its job. `None` if it is moot.
-	fn task_weight(task: &TaskOf<T>) -> Option<Weight> {
+	pub(crate) fn task_weight(task: &TaskOf<T>) -> Option<Weight> {
 		let job = Jobs::<T>::get(task.job())?;
 		match (task, &job.stage) {
 			(Task::Draw(_), Stage::Waiting { .. }) => {
