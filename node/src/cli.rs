@@ -68,8 +68,10 @@ pub(crate) enum Command {
 /// A role of the node's off-chain worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
-	/// Answer the jobs assigned to the workers whose service keys are in this node's keystore.
+	/// Answer the jobs assigned to the workers whose service keys are in this node's keystore, and defend the answers.
 	Worker,
+	/// Only defend the answers of these workers when they are challenged: a second node for a worker, in case the first is down.
+	Responder,
 }
 
 /// The inference engine and what to do with it.
@@ -135,16 +137,16 @@ impl InferenceArgs {
 			None => EngineChoice::None,
 		};
 		let dev_worker = dev && engine != EngineChoice::None;
-		let roles = Roles { worker: dev_worker || self.roles.contains(&Role::Worker) };
+		let worker = dev_worker || self.roles.contains(&Role::Worker);
+		// Who answers defends its answers: a worker that is silent in a dispute is convicted.
+		let roles = Roles { worker, responder: worker || self.roles.contains(&Role::Responder) };
 
-		if roles.worker && engine == EngineChoice::None {
-			return Err(
-				"--roles worker needs an inference engine that computes the answers. Start one (assay-engine) and \
+		if roles.responder && engine == EngineChoice::None {
+			return Err("--roles needs an inference engine that computes the answers. Start one (assay-engine) and \
 			            say where it listens: --engine-url http://127.0.0.1:8080"
-					.into(),
-			);
+				.into());
 		}
-		if roles.worker && !offchain_workers {
+		if roles.responder && !offchain_workers {
 			return Err(
 				"A worker's jobs are answered by the node's off-chain worker, which --offchain-worker switches off \
 			            here. Leave out that flag, or the role (with --dev: say --no-engine)."
@@ -175,7 +177,7 @@ fn parse_engine_url(url: &str) -> Result<String, String> {
 mod tests {
 	use super::*;
 
-	const WORKER: Roles = Roles { worker: true };
+	const WORKER: Roles = Roles { worker: true, responder: true };
 
 	fn parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
 		Cli::try_parse_from(std::iter::once("assay-node").chain(arguments.iter().copied()))

@@ -364,7 +364,7 @@ fn prepare_inference(
 	if plan.dev_service_key {
 		worker::insert_dev_service_key(keystore).map_err(failure)?;
 	}
-	if plan.roles.worker {
+	if plan.roles.responder {
 		worker::report_service_keys(keystore, config);
 	}
 

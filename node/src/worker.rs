@@ -79,7 +79,8 @@ mod tests {
 	#[test]
 	fn settings_should_replace_those_of_the_last_run() {
 		let mut storage = InMemOffchainStorage::default();
-		let on = Settings { engine_url: b"http://127.0.0.1:1".to_vec(), roles: Roles { worker: true } };
+		let on =
+			Settings { engine_url: b"http://127.0.0.1:1".to_vec(), roles: Roles { worker: true, responder: true } };
 		leave_settings(&mut storage, &on);
 		assert_eq!(settings_in(&storage), Some(on));
 		leave_settings(&mut storage, &Settings::default());

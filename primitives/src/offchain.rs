@@ -1,7 +1,9 @@
-//! How a node tells its off-chain workers what to do.
+//! What off-chain workers share: how the node tells them what to do, and how they talk to the inference engine.
 
-use alloc::vec::Vec;
+use alloc::{format, string::String, vec, vec::Vec};
 use codec::{Decode, Encode};
+use sp_core::offchain::{Duration, Timestamp};
+use sp_runtime::offchain::http::{Method, PendingRequest, Request};
 
 /// The key in persistent off-chain local storage under which the node leaves [`Settings`] at start.
 pub const SETTINGS_KEY: &[u8] = b"assay/offchain/settings";
@@ -20,4 +22,67 @@ pub struct Settings {
 pub struct Roles {
 	/// Serve the jobs assigned to the workers whose service keys are in the keystore.
 	pub worker: bool,
+	/// Defend their answers: publish and open the traces of those that are challenged.
+	pub responder: bool,
+}
+
+/// The engine has this long to say something, in milliseconds.
+const ENGINE_TIMEOUT_MILLIS: u64 = 2_000;
+/// The engine waits this long for a result before it says "not yet", in milliseconds.
+pub const ENGINE_WAIT_MILLIS: u64 = 1_000;
+
+/// What the engine says to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+	/// Here it is.
+	Done(Vec<u8>),
+	/// It is still at it: ask again.
+	NotYet,
+	/// It refuses, with this HTTP status (400, 404 or 422) and these words.
+	Refused(u16, String),
+	/// It cannot be reached, or has troubles of its own.
+	Failed(String),
+}
+
+/// When the engine must have answered a request that is made now.
+pub fn engine_deadline() -> Timestamp {
+	sp_io::offchain::timestamp().add(Duration::from_millis(ENGINE_TIMEOUT_MILLIS))
+}
+
+/// Starts a request to the engine. Several can be under way at once.
+pub fn ask_engine(method: Method, url: &str, body: &[u8], deadline: Timestamp) -> Result<PendingRequest, Reply> {
+	Request::new(url)
+		.method(method)
+		.body(vec![body])
+		.add_header("Content-Type", "application/octet-stream")
+		.deadline(deadline)
+		.send()
+		.map_err(|_| Reply::Failed(String::from("the request could not be started")))
+}
+
+/// Waits for the engine's reply, and reads no more than `limit` bytes of it and one.
+pub fn engine_reply(request: Result<PendingRequest, Reply>, limit: usize, deadline: Timestamp) -> Reply {
+	let response = match request.map(|request| request.try_wait(deadline)) {
+		Ok(Ok(Ok(response))) => response,
+		Ok(Ok(Err(_))) => return Reply::Failed(String::from("the connection failed")),
+		Ok(Err(_)) => return Reply::Failed(String::from("no reply in time")),
+		Err(reply) => return reply,
+	};
+	let mut stream = response.body();
+	stream.deadline(deadline);
+	let body: Vec<u8> = stream.take(limit.saturating_add(1)).collect();
+	let words = || String::from_utf8_lossy(body.get(..body.len().min(200)).unwrap_or_default()).into_owned();
+	match response.code {
+		200 => Reply::Done(body),
+		202 => Reply::NotYet,
+		code @ (400 | 404 | 422) => Reply::Refused(code, words()),
+		code => Reply::Failed(format!("it replied with HTTP status {code}: {}", words())),
+	}
+}
+
+/// Bytes as the engine's URLs name them.
+pub fn hex(bytes: &[u8]) -> String {
+	const DIGITS: &[u8; 16] = b"0123456789abcdef";
+	let digit = |nibble: u8| char::from(*DIGITS.get(usize::from(nibble)).unwrap_or(&b'0'));
+	bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

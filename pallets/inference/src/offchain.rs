@@ -8,10 +8,10 @@ use crate::{
 	traits::{Models, Workers},
 	Assigned, Call, Config, DeclineReason, Input, JobOf, Jobs, Output, Pallet, Stage,
 };
-use alloc::{collections::BTreeMap, string::String, vec, vec::Vec};
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use assay_primitives::{
 	claim,
-	offchain::{Settings, SETTINGS_KEY},
+	offchain::{ask_engine, engine_deadline, engine_reply, hex, Reply, Settings, ENGINE_WAIT_MILLIS, SETTINGS_KEY},
 	JobId, ServiceKey,
 };
 use codec::Encode;
@@ -22,7 +22,7 @@ use sp_core::{
 };
 use sp_runtime::{
 	offchain::{
-		http::{Method, PendingRequest, Request},
+		http::{Method, PendingRequest},
 		storage::StorageValueRef,
 		storage_lock::{StorageLock, Time},
 	},
@@ -37,10 +37,6 @@ const LOCK_KEY: &[u8] = b"assay/offchain/worker/lock";
 const SENT_KEY: &[u8] = b"assay/offchain/worker/sent";
 /// A run takes at most this long.
 const RUN: Duration = Duration::from_millis(20_000);
-/// The engine has this long to say something, in milliseconds.
-const ENGINE_TIMEOUT_MILLIS: u64 = 2_000;
-/// The engine waits this long for an inference before it says "not yet", in milliseconds.
-const ENGINE_WAIT_MILLIS: u64 = 1_000;
 /// Jobs handed to the engine in one run and for one worker; the rest waits for the next block.
 const JOBS_PER_RUN: usize = 128;
 /// An answer that is not on chain after this many blocks is sent again.
@@ -48,14 +44,6 @@ const RESEND_AFTER: u32 = 4;
 
 /// The job and the block that assigned it: a job drawn again is another task.
 type Handled<T> = (JobId, BlockNumberFor<T>);
-
-/// What the engine said about a job.
-enum Reply {
-	Output(Vec<u8>),
-	NotYet,
-	Refused(DeclineReason, String),
-	Failed(String),
-}
 
 impl<T: Config> Pallet<T> {
 	/// What the node does after importing block `now`.
@@ -97,8 +85,8 @@ impl<T: Config> Pallet<T> {
 		sent: &mut BTreeMap<Handled<T>, BlockNumberFor<T>>,
 		open: &mut Vec<Handled<T>>,
 	) {
-		let mut asked: Vec<(JobId, JobOf<T>, Option<PendingRequest>)> = Vec::new();
-		let deadline = sp_io::offchain::timestamp().add(Duration::from_millis(ENGINE_TIMEOUT_MILLIS));
+		let mut asked = Vec::new();
+		let deadline = engine_deadline();
 		for id in Assigned::<T>::iter_key_prefix(worker) {
 			let Some(job) = Jobs::<T>::get(id) else { continue };
 			let Stage::Assigned(assignment) = &job.stage else { continue };
@@ -113,17 +101,15 @@ impl<T: Config> Pallet<T> {
 		let mut unreachable = None;
 		for (id, job, request) in asked {
 			let Stage::Assigned(assignment) = &job.stage else { continue };
-			let reply = match request {
-				Some(request) => Self::collect(request, deadline),
-				None => Reply::Failed(String::from("the request could not be started")),
-			};
-			let call = match reply {
-				Reply::Output(bytes) => Self::commit_call(key, id, &job, bytes),
+			let limit: usize = <T::MaxOutput as frame_support::traits::Get<u32>>::get().saturated_into();
+			let call = match engine_reply(request, limit, deadline) {
+				Reply::Done(bytes) => Self::commit_call(key, id, &job, bytes),
 				Reply::NotYet => {
 					log::debug!(target: LOG, "job {id}: the engine is still at it");
 					None
 				}
-				Reply::Refused(reason, why) => {
+				Reply::Refused(code, why) => {
+					let reason = if code == 404 { DeclineReason::DataUnavailable } else { DeclineReason::CannotRun };
 					log::warn!(target: LOG, "job {id}: the engine refuses it ({why}); giving the job back");
 					Self::decline_payload(id, assignment, &reason)
 						.and_then(|payload| key.sign(&payload.0))
@@ -153,44 +139,18 @@ impl<T: Config> Pallet<T> {
 	}
 
 	/// Hands a job to the engine, under a key that names it for good.
-	fn ask(engine: &str, id: JobId, job: &JobOf<T>, deadline: Timestamp) -> Option<PendingRequest> {
-		let Stage::Assigned(assignment) = &job.stage else { return None };
-		let assigned_in = Self::known_hash(assignment.assigned_at)?;
+	fn ask(engine: &str, id: JobId, job: &JobOf<T>, deadline: Timestamp) -> Result<PendingRequest, Reply> {
+		let gone = || Reply::Failed(String::from("the job has just ended"));
+		let Stage::Assigned(assignment) = &job.stage else { return Err(gone()) };
+		let assigned_in = Self::known_hash(assignment.assigned_at).ok_or_else(gone)?;
 		let key = H256(sp_io::hashing::blake2_256(&(b"assay/engine-job", assigned_in, id).encode()));
-		let Input::Inline(bytes) = crate::Inputs::<T>::get(id)?;
+		let Input::Inline(bytes) = crate::Inputs::<T>::get(id).ok_or_else(gone)?;
 		let url = alloc::format!(
 			"{engine}/assay/v1/jobs/{}?model={}&wait_ms={ENGINE_WAIT_MILLIS}",
 			hex(key.as_bytes()),
 			hex(job.model.as_bytes()),
 		);
-		Request::new(&url)
-			.method(Method::Put)
-			.body(vec![bytes.as_slice()])
-			.add_header("Content-Type", "application/octet-stream")
-			.deadline(deadline)
-			.send()
-			.ok()
-	}
-
-	/// Waits for what the engine has to say, and reads no more than the longest output.
-	fn collect(request: PendingRequest, deadline: Timestamp) -> Reply {
-		let response = match request.try_wait(deadline) {
-			Ok(Ok(response)) => response,
-			Ok(Err(_)) => return Reply::Failed(String::from("the connection failed")),
-			Err(_) => return Reply::Failed(String::from("no reply in time")),
-		};
-		let limit: usize = <T::MaxOutput as frame_support::traits::Get<u32>>::get().saturated_into();
-		let mut stream = response.body();
-		stream.deadline(deadline);
-		let body: Vec<u8> = stream.take(limit.saturating_add(1)).collect();
-		let words = || String::from_utf8_lossy(body.get(..body.len().min(200)).unwrap_or_default()).into_owned();
-		match response.code {
-			200 => Reply::Output(body),
-			202 => Reply::NotYet,
-			404 => Reply::Refused(DeclineReason::DataUnavailable, words()),
-			400 | 422 => Reply::Refused(DeclineReason::CannotRun, words()),
-			code => Reply::Failed(alloc::format!("it replied with HTTP status {code}: {}", words())),
-		}
+		ask_engine(Method::Put, &url, &bytes, deadline)
 	}
 
 	/// The signed answer, if the output can be one.
@@ -211,10 +171,4 @@ impl<T: Config> Pallet<T> {
 		let output = Output::Inline(BoundedVec::try_from(bytes).ok()?);
 		Some(Call::commit { job: id, output, signature })
 	}
-}
-
-fn hex(bytes: &[u8]) -> String {
-	const DIGITS: &[u8; 16] = b"0123456789abcdef";
-	let digit = |nibble: u8| char::from(*DIGITS.get(usize::from(nibble)).unwrap_or(&b'0'));
-	bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -76,7 +76,7 @@ fn hex(bytes: &[u8]) -> String {
 	bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-const WORKER: Roles = Roles { worker: true };
+const WORKER: Roles = Roles { worker: true, responder: true };
 
 #[test]
 fn answer_should_be_sent_signed_when_the_engine_has_it() {
