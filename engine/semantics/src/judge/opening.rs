@@ -81,18 +81,7 @@ impl Publication {
 
 /// A node of the worker's trace that a challenger wants to see.
 #[derive(
-	Clone,
-	Copy,
-	PartialEq,
-	Eq,
-	PartialOrd,
-	Ord,
-	Debug,
-	Encode,
-	Decode,
-	DecodeWithMemTracking,
-	MaxEncodedLen,
-	TypeInfo,
+	Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub enum Demand {
 	/// A node of the model's graph. Who serves a model has it; one that cannot be shown is not valid.

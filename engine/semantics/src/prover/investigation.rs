@@ -339,7 +339,8 @@ struct Recorder<'a> {
 
 impl Read for Recorder<'_> {
 	fn read(&self, operand: usize, index: u64) -> Bits {
-		let last = self.types.get(operand).and_then(|ty| Some((ty.elements()?.checked_sub(1)?, ty.dtype.size() as u64)));
+		let last =
+			self.types.get(operand).and_then(|ty| Some((ty.elements()?.checked_sub(1)?, ty.dtype.size() as u64)));
 		if let Some((last, size)) = last {
 			let tile = index.min(last).saturating_mul(size) / commit::TILE_BYTES as u64;
 			self.tiles.borrow_mut().insert((operand, tile));

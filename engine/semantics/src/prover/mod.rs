@@ -84,7 +84,8 @@ impl<M: Deref<Target = Model>> Trace<M> {
 		if level == 0 {
 			return Publication { header, top: self.roots.clone(), ends: Vec::new(), path: Vec::new() };
 		}
-		let places: Vec<u64> = (0..header.inputs.len() as u64).chain(self.model.first_output() as u64..values).collect();
+		let places: Vec<u64> =
+			(0..header.inputs.len() as u64).chain(self.model.first_output() as u64..values).collect();
 		let ends = places.iter().filter_map(|i| self.roots.get(usize::try_from(*i).ok()?)).copied().collect();
 		let path = self.tree.path_to(level, &places).unwrap_or_default();
 		Publication { header, top: self.tree.level(level).to_vec(), ends, path }
