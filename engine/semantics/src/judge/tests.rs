@@ -78,7 +78,7 @@ fn liar_should_be_convicted_whatever_the_operator() {
 			lie(&model, &mut values, node, consistent, |t| flip(&mut rng, t));
 			let worker = Trace::new(&model, values);
 			// States that jump somewhere and go on from there, or do not.
-			let (jump, at) = (rng.below(3), rng.next());
+			let (jump, at) = (rng.below(3), rng.bits());
 			let states = |list: &mut Vec<State>| {
 				let at = at as usize % list.len();
 				match jump {
@@ -481,7 +481,7 @@ fn mutated_proofs_should_never_convict_the_honest_nor_panic() {
 				let mut bad = bytes.clone();
 				let at = rng.below(bad.len() as u64) as usize;
 				match rng.below(4) {
-					0 => bad[at] = rng.next() as u8,
+					0 => bad[at] = rng.bits() as u8,
 					1 => bad.truncate(at),
 					2 => drop(bad.remove(at)),
 					_ => bad[at] ^= 1 << rng.below(8),
@@ -498,11 +498,135 @@ fn mutated_proofs_should_never_convict_the_honest_nor_panic() {
 fn noise_should_be_refused() {
 	let mut rng = Rng(11);
 	for _ in 0..if cfg!(debug_assertions) { 300 } else { 20_000 } {
-		let bytes: Vec<u8> = (0..rng.below(3000)).map(|_| if rng.one_in(2) { 0 } else { rng.next() as u8 }).collect();
+		let bytes: Vec<u8> = (0..rng.below(3000)).map(|_| if rng.one_in(2) { 0 } else { rng.bits() as u8 }).collect();
 		assert!(check_proof(&[0; 32], &[0; 32], Some(&[0; 32]), &bytes).is_err());
 		assert!(check_publication(&[0; 32], &[0; 32], &[0; 32], &bytes).is_err());
 		assert!(check_demand(&[0; 32], &bytes, &bytes).is_err());
 		assert!(check_answer(&[0; 32], &[0; 32], &[2, 0, 0, 0, 0, 0, 0, 0, 0], &bytes).is_err());
 	}
 	assert_eq!(check_proof(&[0; 32], &[0; 32], None, &vec![0; MAX_PROOF_BYTES + 1]), Err(Fault::TooLong));
+}
+
+/// Bytes of a list.
+fn list(items: usize, each: usize) -> usize {
+	items * each + if items < 64 { 1 } else { 2 }
+}
+
+#[test]
+fn proof_of_a_step_should_fit_when_shapes_are_hostile() {
+	use crate::{
+		merkle::siblings,
+		model::{MAX_HEADER_BYTES, MAX_NODES},
+		testing::nodes::Size,
+	};
+	use core::cell::RefCell;
+	use std::collections::{BTreeMap, BTreeSet};
+
+	/// Notes the tiles that are read.
+	struct Note<'a>(&'a [TensorType], RefCell<BTreeMap<usize, BTreeSet<u64>>>);
+	impl ops::Read for Note<'_> {
+		fn read(&self, operand: usize, index: u64) -> u64 {
+			let ty = &self.0[operand];
+			if let Some(last) = ty.elements().unwrap().checked_sub(1) {
+				let tile = index.min(last) * ty.dtype.size() as u64 / 1024;
+				self.1.borrow_mut().entry(operand).or_default().insert(tile);
+			}
+			0
+		}
+	}
+	// Nodes as far apart as they can be, each as long as a valid one with many operands.
+	let spread = |n: u64| (0..n).map(|i| i * (MAX_NODES as u64 - 1) / n.max(2)).collect::<Vec<_>>();
+	let path = |leaves: u64, at: &[u64]| list(siblings(leaves, at, 64).len(), 32);
+	let node_bytes = 320;
+	let mut rng = Rng(12);
+	let mut most = 0;
+	let mut check = |op: &Op, ins: &[TensorType], out: &TensorType, element: u64, block: u64| {
+		let types: Vec<&TensorType> = ins.iter().collect();
+		let site = Site { ins: &types, out };
+		let steps = ops::steps(op, &site);
+		let size = |note: Note, more: usize, claims: u64| {
+			let reads = note.1.into_inner();
+			let mut bytes = MAX_HEADER_BYTES + 8 + more;
+			bytes += (ins.len() + 1) * node_bytes + 1 + path(MAX_NODES as u64, &spread(ins.len() as u64 + 1));
+			bytes += path(MAX_NODES as u64, &spread(reads.len() as u64 + claims));
+			for (operand, tiles) in &reads {
+				let tiles: Vec<u64> = tiles.iter().copied().collect();
+				let all = ins[*operand].byte_len().unwrap().div_ceil(1024);
+				bytes += 4 + 32 + list(tiles.len(), 4 + 2 + 1024) + path(all, &tiles);
+			}
+			bytes
+		};
+		let claim = 32 + 2 + 1024 + 1 + 21 * 32;
+		let note = || Note(ins, RefCell::default());
+		if steps <= 1 {
+			let read = note();
+			ops::element(op, &site, element, &read);
+			most = most.max(size(read, 1 + 8 + claim, 1));
+		} else {
+			let read = note();
+			ops::step(op, &site, element, block % steps, State::default(), &read);
+			most = most.max(size(read, 1 + 8 + 8 + 17 + 16 + 1 + 20 * 32, 0));
+			let read = note();
+			ops::finish(op, &site, element, State::default(), &read);
+			most = most.max(size(read, 1 + 8 + 16 + 1 + 10 * 32 + claim, 1));
+		}
+		assert!(most <= MAX_PROOF_BYTES, "{most} bytes: {op:?} {ins:?}");
+	};
+	for kind in Kind::ALL {
+		for _ in 0..if cfg!(debug_assertions) { 100 } else { 3_000 } {
+			let (op, ins, out) = kind.random(&mut rng, Size::Hostile);
+			assert!(op.encoded_size() + list(ins.len(), 4) + out.encoded_size() <= node_bytes);
+			let Some(elements) = out.elements().filter(|n| *n > 0) else { continue };
+			check(&op, &ins, &out, rng.below(elements), rng.bits());
+		}
+	}
+	// The worst case: 16 runs of channels as far apart as can be, each over the end of a tile.
+	let f32s = |dims: &[u32]| TensorType::new(DType::F32, dims);
+	for channels in [17, 18, 31] {
+		let window = ops::Window { strides: vec![1; 2], dilations: vec![1, 1], before: vec![0; 2], after: vec![0; 2] };
+		let op = Op::Conv(ops::Conv { window, groups: 1 });
+		let width = (1u32 << 29) / 16 / channels / 256 * 256;
+		let ins = [f32s(&[1, 16, width, channels]), f32s(&[1, 16, 1, channels])];
+		let out = ops::out_type(&op, &[&ins[0], &ins[1]]).unwrap();
+		for x in 0..256 {
+			for block in 0..2 {
+				check(&op, &ins, &out, x, block);
+			}
+		}
+	}
+	println!("at most {most} bytes");
+}
+
+#[test]
+fn judge_should_be_fast_when_a_proof_is_long() {
+	let mut rng = Rng(13);
+	for dims in [[1, 16, 1024, 17], [1, 16, 1024, 64]] {
+		let mut graph = Graph::default();
+		let x = graph.input(tensor(&mut rng, &TensorType::new(DType::F32, dims)));
+		let w = graph.weight(tensor(&mut rng, &TensorType::new(DType::F32, [1, 16, 1, dims[3]])));
+		let window = ops::Window { strides: vec![1; 2], dilations: vec![1; 2], before: vec![0; 2], after: vec![0; 2] };
+		graph.push(Op::Conv(ops::Conv { window, groups: 1 }), &[x, w]);
+		let (model, inputs) = graph.finish(1);
+		let own = trace(&model, &inputs).unwrap();
+		let mut values = own.clone();
+		// An element whose runs of channels are over the ends of tiles.
+		lie(&model, &mut values, 2, true, |t| t.bytes[4 * 15 + 1] ^= 1);
+		let (own, worker) = (Trace::new(&model, own), Trace::new(&model, values));
+		let root = worker.root();
+		let mut view = Investigation::new(own, &worker.output_root(), &worker.publication()).unwrap();
+		let proof = loop {
+			match view.next() {
+				crate::prover::Next::Demand(demand, _) => {
+					view.learn(&demand, &worker.open(&demand).unwrap().opening).unwrap();
+				}
+				crate::prover::Next::Prove(proof) => break proof.encode(),
+				crate::prover::Next::Agree => panic!(),
+			}
+		};
+		let start = std::time::Instant::now();
+		for _ in 0..10 {
+			assert!(check_proof(&model.id(), &root, None, &proof).is_ok());
+		}
+		println!("{} bytes judged in {:?}", proof.len(), start.elapsed() / 10);
+	}
 }
