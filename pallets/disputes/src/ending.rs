@@ -3,8 +3,8 @@
 use crate::{
 	game::Turn,
 	traits::{Claims, VerdictKind},
-	BalanceOf, ChallengeOf, Challenges, Config, DisputeOf, Disputes, Error, Event, FullBlocks, Grounds, HoldReason, Node,
-	NodeId, Nodes, Outstanding, Pallet, Phase, Queue, Seals, Stage, Task, CLEAN_UP,
+	BalanceOf, ChallengeOf, Challenges, Config, DisputeOf, Disputes, Error, Event, FullBlocks, Grounds, HoldReason,
+	Node, NodeId, Nodes, Outstanding, Pallet, Phase, Queue, Seals, Stage, Task, CLEAN_UP,
 };
 use alloc::vec::Vec;
 use assay_primitives::{ClaimHash, JobId};
@@ -56,8 +56,11 @@ impl<T: Config> Pallet<T> {
 			T::Currency::transfer_on_hold(&reason.into(), &who, &dispute.worker, rest, BestEffort, Free, Force);
 		// A worker that cannot be paid, its account being gone, leaves its part to the burn.
 		let to_worker = to_worker.unwrap_or_else(|_| Zero::zero());
-		let burned = Self::burn(&reason, &who, challenge.bond.saturating_sub(to_worker))
-			.saturating_add(Self::burn(&HoldReason::Demand, &who, challenge.fees));
+		let burned = Self::burn(&reason, &who, challenge.bond.saturating_sub(to_worker)).saturating_add(Self::burn(
+			&HoldReason::Demand,
+			&who,
+			challenge.fees,
+		));
 		let job = dispute.job;
 		Self::deposit_event(Event::ChallengeLost { job, claim, challenger: who, burned, to_worker });
 		if dispute.live == 0 {

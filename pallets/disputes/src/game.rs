@@ -126,9 +126,7 @@ impl<T: Config> Pallet<T> {
 			}
 			(Stage::Answer(node), _) => match Nodes::<T>::get(claim, node) {
 				Some(Node::Outstanding { clock, .. }) => Turn::Worker(clock),
-				Some(Node::Opened { at, full, .. }) => {
-					Turn::Challenger(Clock { start: at, length, full, deferred: 0 })
-				}
+				Some(Node::Opened { at, full, .. }) => Turn::Challenger(Clock { start: at, length, full, deferred: 0 }),
 				None => {
 					defensive!("a challenge waits for a node that nobody demanded");
 					Turn::Challenger(Self::clock(length))
@@ -197,8 +195,7 @@ impl<T: Config> Pallet<T> {
 		dispute.live = dispute.live.saturating_add(1);
 		dispute.settles_at = info.settles_at;
 		Disputes::<T>::insert(claim, dispute);
-		let challenge =
-			Challenge { number, started: now, bond, fees: Zero::zero(), demands: 0, stage };
+		let challenge = Challenge { number, started: now, bond, fees: Zero::zero(), demands: 0, stage };
 		Challenges::<T>::insert(claim, &who, challenge);
 		Queue::<T>::insert(claim, Self::place(number), &who);
 		Self::schedule(now.saturating_add(Self::shortest_move()), Task::Move(claim, number));

@@ -218,8 +218,7 @@ pub mod pallet {
 
 	/// Seals that are neither revealed nor lapsed. By account, so that nobody can take another's hash.
 	#[pallet::storage]
-	pub type Seals<T: Config> =
-		StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Blake2_128Concat, H256, SealOf<T>>;
+	pub type Seals<T: Config> = StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Blake2_128Concat, H256, SealOf<T>>;
 
 	/// The number of the next seal, or challenge without one.
 	#[pallet::storage]
@@ -770,7 +769,8 @@ pub mod pallet {
 			assert!(!T::BurnedShare::get().is_zero(), "the burned share is what deters");
 			assert!(T::RequesterShare::get() <= T::BurnedShare::get(), "a requester gets no more than it can lose");
 			assert!(!T::BurnedOfBond::get().is_zero() && T::BurnedOfBond::get() < Permill::one());
-			let worker = T::ChallengeBond::get().saturating_sub(T::BurnedOfBond::get().mul_ceil(T::ChallengeBond::get()));
+			let worker =
+				T::ChallengeBond::get().saturating_sub(T::BurnedOfBond::get().mul_ceil(T::ChallengeBond::get()));
 			assert!(!worker.is_zero(), "a worker is paid for a groundless challenge");
 			assert!(!T::SealDeposit::get().is_zero(), "sealing every claim must not be free");
 			assert!(!T::DemandFeePerByte::get().is_zero(), "answers are free to send, so asking must not be");
@@ -797,10 +797,8 @@ pub mod pallet {
 			let proof = T::WeightInfo::prove(n).ref_time();
 			assert!(proof <= weights.max_block.ref_time() / 20, "a proof takes at most a twentieth of a block");
 			let length = T::BlockLength::get();
-			let reserve = length
-				.max
-				.get(DispatchClass::Operational)
-				.saturating_sub(*length.max.get(DispatchClass::Normal));
+			let reserve =
+				length.max.get(DispatchClass::Operational).saturating_sub(*length.max.get(DispatchClass::Normal));
 			assert!(n.saturating_add(game::ENVELOPE) <= reserve, "the longest message fits the reserve");
 			let owed = BlockNumberFor::<T>::from(T::MaxOutstandingBytes::get().saturating_mul(2));
 			let fits = BlockNumberFor::<T>::from(reserve).saturating_mul(T::AnswerBlocks::get());
@@ -826,11 +824,9 @@ pub mod pallet {
 	/// Why the pool refuses a message.
 	fn refusal<T: Config>(error: Error<T>) -> TransactionValidityError {
 		match error {
-			Error::NotDisputed
-			| Error::DisputeOver
-			| Error::AlreadyPublished
-			| Error::AlreadyOpen
-			| Error::TooLate => InvalidTransaction::Stale.into(),
+			Error::NotDisputed | Error::DisputeOver | Error::AlreadyPublished | Error::AlreadyOpen | Error::TooLate => {
+				InvalidTransaction::Stale.into()
+			}
 			Error::NotPublished | Error::NotDemanded => InvalidTransaction::Future.into(),
 			Error::BadSignature => InvalidTransaction::BadProof.into(),
 			Error::PublicationRefused => InvalidTransaction::Custom(REFUSED_PUBLICATION).into(),

@@ -22,7 +22,10 @@ use frame_support::{
 use sp_core::{crypto::Pair, sr25519, H256};
 use sp_io::hashing::blake2_256;
 use sp_runtime::{testing::TestXt, BoundedVec, BuildStorage, DispatchError, Permill};
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{
+	cell::{Cell, RefCell},
+	collections::BTreeMap,
+};
 
 pub(crate) type AccountId = u64;
 pub(crate) type Balance = u128;
@@ -142,6 +145,8 @@ pub(crate) enum Outcome {
 
 thread_local! {
 	pub(crate) static CLAIMS: RefCell<BTreeMap<JobId, MockClaim>> = const { RefCell::new(BTreeMap::new()) };
+	/// Whether every failing message is seen to change nothing. Slow.
+	pub(crate) static STRICT: Cell<bool> = const { Cell::new(true) };
 	pub(crate) static INVALID: RefCell<Vec<ModelId>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -472,7 +477,8 @@ pub(crate) fn run(blocks: u64) {
 
 /// Leaves no room in this block.
 pub(crate) fn fill_block() {
-	let all = <<Test as frame_system::Config>::BlockWeights as Get<frame_system::limits::BlockWeights>>::get().max_block;
+	let all =
+		<<Test as frame_system::Config>::BlockWeights as Get<frame_system::limits::BlockWeights>>::get().max_block;
 	System::register_extra_weight_unchecked(all, DispatchClass::Operational);
 }
 
@@ -497,10 +503,11 @@ pub(crate) fn last_event() -> Event<Test> {
 /// Dispatches as in a block: a failing call changes nothing.
 fn dispatch(call: Call<Test>, origin: RuntimeOrigin) -> DispatchResult {
 	use sp_runtime::traits::Dispatchable;
-	let before = sp_io::storage::root(sp_runtime::StateVersion::V1);
+	let root = || STRICT.with(|strict| strict.get().then(|| sp_io::storage::root(sp_runtime::StateVersion::V1)));
+	let before = root();
 	let result = RuntimeCall::from(call).dispatch(origin).map(|_| ()).map_err(|error| error.error);
 	if result.is_err() {
-		assert_eq!(before, sp_io::storage::root(sp_runtime::StateVersion::V1), "a failing message changed something");
+		assert_eq!(before, root(), "a failing message changed something");
 	}
 	result
 }
@@ -579,12 +586,7 @@ pub(crate) fn mid(trace: &Trace, index: u8) -> u8 {
 }
 
 /// Opens as a transaction, signed by `signer` if there is one.
-pub(crate) fn open_by(
-	signer: Option<AccountId>,
-	job: JobId,
-	trace: &Trace,
-	what: Ask,
-) -> Result<(), &'static str> {
+pub(crate) fn open_by(signer: Option<AccountId>, job: JobId, trace: &Trace, what: Ask) -> Result<(), &'static str> {
 	let (claim, demand, opening) = (hash_of(job), ask(what), opening(trace, what));
 	let payload = payload::open_payload(&claim, &demand, &opening);
 	let signature = signer.map(|signer| ServiceSignature::from(service_pair(signer).sign(&payload.0)));

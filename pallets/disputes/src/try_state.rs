@@ -1,8 +1,8 @@
 //! The invariants of this pallet, one check for each.
 
 use crate::{
-	traits::Claims, Agenda, AgendaCursor, AgendaLength, BalanceOf, Challenges, Config, Disputes, HoldReason, Node, Nodes, Outstanding,
-	Pallet, Phase, Queue, Seals, Stage, Task,
+	traits::Claims, Agenda, AgendaCursor, AgendaLength, BalanceOf, Challenges, Config, Disputes, HoldReason, Node,
+	Nodes, Outstanding, Pallet, Phase, Queue, Seals, Stage, Task,
 };
 use alloc::collections::{BTreeMap, BTreeSet};
 use frame_support::{
@@ -62,7 +62,10 @@ impl<T: Config> Pallet<T> {
 					ensure!(Nodes::<T>::contains_key(claim, node), "a challenge waits for a node that nobody demanded");
 				}
 			}
-			ensure!(Queue::<T>::iter_prefix(claim).count() == Challenges::<T>::iter_prefix(claim).count(), "the queue lists others");
+			ensure!(
+				Queue::<T>::iter_prefix(claim).count() == Challenges::<T>::iter_prefix(claim).count(),
+				"the queue lists others"
+			);
 			let mut outstanding = 0u32;
 			for node in Nodes::<T>::iter_prefix_values(claim) {
 				if let Node::Outstanding { bytes, .. } = node {
@@ -76,7 +79,10 @@ impl<T: Config> Pallet<T> {
 				let claims = T::Claims::open_claim(dispute.job).filter(|info| info.claim == claim);
 				ensure!(live == 0 || claims.is_some(), "a claim under challenge is not open");
 				if claims.is_some() {
-					ensure!(T::Claims::is_held(dispute.job) == (live > 0), "a claim is not held exactly while challenged");
+					ensure!(
+						T::Claims::is_held(dispute.job) == (live > 0),
+						"a claim is not held exactly while challenged"
+					);
 				}
 				ensure!(live > 0 || outstanding == 0, "a worker owes an answer to nobody");
 			} else {

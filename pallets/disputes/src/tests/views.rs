@@ -18,8 +18,7 @@ fn views_should_tell_whose_move_it_is() {
 		assert_eq!((shown.claim, shown.first, shown.dispute.live), (hash_of(job), Some(DAVE), 2));
 		assert_eq!(Court::next_deadline(job), Some(6));
 		assert_eq!(demand(DAVE, job, Ask::Group(1)), Ok(()));
-		let moves: Vec<_> =
-			Court::challenges(job).iter().map(|c| (c.challenger, c.to_move, c.move_by)).collect();
+		let moves: Vec<_> = Court::challenges(job).iter().map(|c| (c.challenger, c.to_move, c.move_by)).collect();
 		assert_eq!(moves, vec![(DAVE, false, 8), (ERIN, true, 7)]);
 		let owed = Court::demands(job);
 		assert_eq!((owed.len(), owed[0].bytes, owed[0].answer_by), (1, 132, 8));
