@@ -145,6 +145,8 @@ pub(crate) enum Outcome {
 
 thread_local! {
 	pub(crate) static CLAIMS: RefCell<BTreeMap<JobId, MockClaim>> = const { RefCell::new(BTreeMap::new()) };
+	/// The key of all workers, in benchmarks.
+	static BENCHMARK_KEY: RefCell<Option<ServiceKey>> = const { RefCell::new(None) };
 	/// Whether every failing message is seen to change nothing. Slow.
 	pub(crate) static STRICT: Cell<bool> = const { Cell::new(true) };
 	pub(crate) static INVALID: RefCell<Vec<ModelId>> = const { RefCell::new(Vec::new()) };
@@ -208,12 +210,15 @@ impl Claims<AccountId, Balance, u64> for TestClaims {
 		INVALID.with(|all| all.borrow_mut().push(*model));
 	}
 	fn service_key(worker: &AccountId) -> Option<ServiceKey> {
-		Some(service_pair(*worker).public().into())
+		let key = BENCHMARK_KEY.with(|key| key.borrow().clone());
+		Some(key.unwrap_or_else(|| service_pair(*worker).public().into()))
 	}
 	#[cfg(feature = "runtime-benchmarks")]
 	fn benchmark_claim(key: ServiceKey, model: ModelId, input_root: H256, output_root: H256) -> JobId {
-		let _ = (key, model, input_root, output_root);
-		unimplemented!("benchmarks run on the real runtime")
+		let job = commit(WORKER, model, 0, 0);
+		claim(job, |c| (c.info.input_root, c.info.output_root) = (input_root, output_root));
+		BENCHMARK_KEY.with(|all| *all.borrow_mut() = Some(key));
+		job
 	}
 }
 
@@ -374,7 +379,18 @@ impl Judge for TestJudge {
 	}
 	#[cfg(feature = "runtime-benchmarks")]
 	fn benchmark_case(_: u32) -> traits::BenchmarkCase {
-		unimplemented!("benchmarks run on the real runtime")
+		let trace = wrong_trace(5, 10);
+		let states = Ask::States(10);
+		traits::BenchmarkCase {
+			model: model(),
+			input_root: end_root(5),
+			output_root: end_root(trace[15]),
+			publication: publication(&trace).into_inner(),
+			demand: states.encode(),
+			evidence: b"node".to_vec(),
+			opening: opening(&trace, states).into_inner(),
+			proof: proof(&trace, 10).encode(),
+		}
 	}
 }
 
@@ -400,6 +416,14 @@ pub(crate) fn externalities() -> sp_io::TestExternalities {
 	MaxOutstandingBytes::set(10_000);
 	let mut externalities = sp_io::TestExternalities::new(storage);
 	externalities.execute_with(|| run_to(1));
+	externalities
+}
+
+/// Externalities that can make keys.
+#[cfg(feature = "runtime-benchmarks")]
+pub(crate) fn benchmark_externalities() -> sp_io::TestExternalities {
+	let mut externalities = externalities();
+	externalities.register_extension(sp_keystore::KeystoreExt::new(sp_keystore::testing::MemoryKeystore::new()));
 	externalities
 }
 

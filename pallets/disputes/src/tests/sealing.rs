@@ -159,3 +159,19 @@ fn payloads_should_tell_everything_apart() {
 	}
 	assert_eq!(all.len(), 2 * (3 * 3 + 4));
 }
+
+#[test]
+fn queue_should_be_in_order_when_numbers_grow_by_a_byte() {
+	scenario(|| {
+		for start in [255u64, 65_535, u32::MAX.into()] {
+			NextNumber::<Test>::put(start);
+			let (job, trace) = wrong_claim(6);
+			assert_eq!(challenge(ERIN, job), Ok(()));
+			assert_eq!(challenge(DAVE, job), Ok(()));
+			assert_eq!(publish(WORKER, job, &trace), Ok(()));
+			assert_eq!(Court::dispute(job).unwrap().first, Some(ERIN));
+			assert_eq!(prove(DAVE, job, &trace, 6), Ok(()));
+			assert!(matches!(last_event(), Event::Convicted { winner: Some(ERIN), .. }));
+		}
+	});
+}
