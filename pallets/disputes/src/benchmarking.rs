@@ -203,10 +203,10 @@ mod benchmarks {
 	fn authorize_open(n: Linear<1, { T::MaxMessage::get() }>) {
 		let scene = Scene::<T>::demanded(n);
 		let (opening, signature) = scene.opening();
-		let demand = scene.demand();
+		let asked = scene.demand();
 		#[block]
 		{
-			assert!(Pallet::<T>::authorize_open(scene.job, &scene.claim, &demand, &opening, &signature).is_ok());
+			assert!(Pallet::<T>::authorize_open(scene.job, &scene.claim, &asked, &opening, &signature).is_ok());
 		}
 	}
 
@@ -290,8 +290,8 @@ mod benchmarks {
 	fn end_window() {
 		let scene = Scene::<T>::published(0);
 		let dispute = DisputeMap::<T>::get(scene.claim).expect("there is a dispute");
-		let challenge = Challenges::<T>::get(scene.claim, &scene.dave).expect("there is a challenge");
-		Pallet::<T>::lose(scene.claim, dispute, scene.dave.clone(), challenge);
+		let made = Challenges::<T>::get(scene.claim, &scene.dave).expect("there is a challenge");
+		Pallet::<T>::lose(scene.claim, dispute, scene.dave.clone(), made);
 		#[block]
 		{
 			Pallet::<T>::end_window(BlockNumberFor::<T>::max_value(), scene.claim);
