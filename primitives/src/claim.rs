@@ -92,6 +92,11 @@ impl Holds {
 		self.0 == 0
 	}
 
+	/// Whether all of `other` are among these.
+	pub fn contains(self, other: Self) -> bool {
+		self.0 & other.0 == other.0
+	}
+
 	/// These holds and `other`.
 	#[must_use]
 	pub fn with(self, other: Self) -> Self {

@@ -272,6 +272,9 @@ parameter_types! {
 	pub const FeeTreasury: Permill = Permill::from_percent(5);
 	pub const MissedDeadlineFault: Permill = Permill::from_percent(25);
 	pub const DeclinedFault: Permill = Permill::from_percent(5);
+	pub const BurnedOfBond: Permill = Permill::from_percent(20);
+	/// A tenth of a block.
+	pub const DisputesAgendaWeight: Weight = Weight::from_parts(MAX_BLOCK_WEIGHT.ref_time() / 10, u64::MAX);
 	pub const TreasuryPallet: PalletId = PalletId(*b"assay/ty");
 	/// Two fifths of a block: a job's settlement weighs about a third of the job.
 	pub const AgendaWeight: Weight = Weight::from_parts(MAX_BLOCK_WEIGHT.ref_time() / 5 * 2, u64::MAX);
@@ -279,6 +282,8 @@ parameter_types! {
 
 /// An answer, its window, the window once more if data was withheld, a dispute, finality.
 type LongestClaim = ConstU32<{ MAX_DEADLINE + 2 * MAX_WINDOW + LONGEST_DISPUTE + FINALITY }>;
+/// The most blocks that a worker may take to build a trace.
+type MaxTraceBlocks = ConstU32<{ 15 * MINUTES }>;
 /// The most workers that serve one model.
 type MaxServers = ConstU32<128>;
 
@@ -295,7 +300,7 @@ impl pallet_models::Config for Runtime {
 	type MaxWindow = ConstU32<MAX_WINDOW>;
 	// To reveal a sealed challenge, and for finality in good weather.
 	type WindowSlack = ConstU32<6>;
-	type MaxTraceBlocks = ConstU32<{ 30 * MINUTES }>;
+	type MaxTraceBlocks = MaxTraceBlocks;
 	type LongestJob = LongestClaim;
 	type WeightInfo = weights::pallet_models::WeightInfo<Runtime>;
 }
@@ -360,6 +365,39 @@ impl pallet_inference::Config for Runtime {
 	type LivenessPenalty = ConstU128<{ OPG / 10 }>;
 	type BaseCharge = ConstU128<{ 100 * MICRO_OPG }>;
 	type AgendaWeight = AgendaWeight;
+}
+
+/// The blocks in which a claim can be challenged are those of its window; these are the clocks of a challenge. Each is longer than
+/// finality takes in good weather, and doubles at most. `LONGEST_DISPUTE` follows from them.
+impl pallet_disputes::Config for Runtime {
+	type Currency = Balances;
+	type RuntimeHoldReason = RuntimeHoldReason;
+	type Claims = wiring::Answers;
+	type Judge = wiring::Court;
+	type WeightInfo = weights::pallet_disputes::WeightInfo<Runtime>;
+	type PublishBlocks = ConstU32<MINUTES>;
+	type AnswerBlocks = ConstU32<MINUTES>;
+	type MoveBlocks = ConstU32<MINUTES>;
+	type ProveBlocks = ConstU32<MINUTES>;
+	// Values, tiles and one tile; two more above 1,024 values or tiles; the states of a fold; one to spare.
+	type MaxOpenings = ConstU32<7>;
+	type RevealBlocks = ConstU32<10>;
+	type Finality = ConstU32<5>;
+	type MaxTraceBlocks = MaxTraceBlocks;
+	type ChallengeBond = ConstU128<{ OPG / 2 }>;
+	type TraceBlockBond = ConstU128<{ OPG / 1_000 }>;
+	type BurnedOfBond = BurnedOfBond;
+	type SealDeposit = ConstU128<{ OPG / 20 }>;
+	type DemandFeePerByte = ConstU128<{ MICRO_OPG / 2 }>;
+	type MaxMessage = ConstU32<{ assay_semantics::judge::MAX_MESSAGE_BYTES as u32 }>;
+	type MaxDemand = ConstU32<32>;
+	type MaxOutstandingBytes = ConstU32<{ 4 * 1024 * 1024 }>;
+	type DeferBlocks = ConstU32<2>;
+	type AgendaWeight = DisputesAgendaWeight;
+	type MinJobBond = ConstU128<OPG>;
+	type BurnedShare = BurnedShare;
+	type RequesterShare = RequesterShare;
+	type ChallengerShare = ChallengerShare;
 }
 
 impl<LocalCall> frame_system::offchain::CreateTransactionBase<LocalCall> for Runtime

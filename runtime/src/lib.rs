@@ -156,7 +156,8 @@ mod runtime {
 	#[runtime::pallet_index(22)]
 	pub type Inference = pallet_inference;
 
-	// 23 is kept for disputes.
+	#[runtime::pallet_index(23)]
+	pub type Disputes = pallet_disputes;
 
 	#[runtime::pallet_index(24)]
 	pub type Rewards = pallet_rewards;

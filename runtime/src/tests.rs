@@ -55,6 +55,7 @@ fn run_to(to: BlockNumber) {
 			frame_system::BlockHash::<Runtime>::insert(0, Hash::repeat_byte(0xaa));
 		}
 		Inference::on_initialize(next);
+		Disputes::on_initialize(next);
 		Rewards::on_initialize(next);
 		Rewards::on_idle(next, frame_support::weights::Weight::MAX);
 	}
@@ -249,7 +250,8 @@ fn pallet_indices_should_not_change() {
 		Models::index(),
 		Workers::index(),
 		Inference::index(),
+		Disputes::index(),
 		Rewards::index(),
 	];
-	assert_eq!(indices, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 21, 22, 24]);
+	assert_eq!(indices, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 21, 22, 23, 24]);
 }

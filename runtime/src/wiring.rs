@@ -1,14 +1,18 @@
 //! How Assay's pallets reach each other. Each declares what it needs in its `traits.rs`; here stands who gives it.
 
-use crate::{AccountId, Balance, Models, Rewards, Runtime, RuntimeHoldReason, Workers};
+use crate::{AccountId, Balance, BlockNumber, Inference, Models, Rewards, Runtime, RuntimeHoldReason, Workers};
 use alloc::vec::Vec;
-use assay_primitives::{ModelId, ServiceKey, SlashReason, TensorType};
+use assay_primitives::{Holds, JobId, ModelId, ServiceKey, SlashReason, TensorType};
+use assay_semantics::judge;
+use codec::DecodeAll;
 use frame_support::{
 	dispatch::DispatchResult,
 	traits::{fungible::Balanced, Imbalance},
 };
+use pallet_disputes::traits::{ClaimInfo, Convicted, Verdict, VerdictKind};
 use pallet_inference::traits::{Ask, Fault, ModelTerms, Shares};
-use sp_runtime::{DispatchError, Permill};
+use sp_core::H256;
+use sp_runtime::{BoundedVec, DispatchError, Permill};
 
 /// The registry, as inference sees it.
 pub struct Registry;
@@ -190,5 +194,118 @@ pub struct ActiveStake;
 impl pallet_workers::StakeObserver<AccountId, Balance> for ActiveStake {
 	fn active_stake_changed(worker: &AccountId, stake: Balance) {
 		Rewards::set_active_stake(worker, stake)
+	}
+}
+
+/// Answers, as disputes see them.
+pub struct Answers;
+
+impl pallet_disputes::traits::Claims<AccountId, Balance, BlockNumber> for Answers {
+	fn open_claim(job: JobId) -> Option<ClaimInfo<AccountId, Balance, BlockNumber>> {
+		let open = Inference::open_claim(job)?;
+		Some(ClaimInfo {
+			claim: open.claim,
+			model: open.model,
+			input_root: open.input_root,
+			output_root: open.output_root,
+			worker: open.assignment.worker,
+			bond: open.assignment.bond,
+			fee: open.assignment.fee,
+			coverage: open.coverage,
+			committed_at: open.committed_at,
+			settles_at: open.settles_at,
+			trace_blocks: open.trace_blocks,
+		})
+	}
+
+	fn input(job: JobId) -> Option<Vec<u8>> {
+		let pallet_inference::Input::Inline(bytes) = pallet_inference::Inputs::<Runtime>::get(job)?;
+		Some(bytes.into_inner())
+	}
+
+	fn hold(job: JobId) {
+		Inference::hold(job, Holds::DISPUTE)
+	}
+
+	fn unhold(job: JobId) {
+		Inference::unhold(job, Holds::DISPUTE)
+	}
+
+	fn is_held(job: JobId) -> bool {
+		Inference::holds(job).contains(Holds::DISPUTE)
+	}
+
+	fn convict(job: JobId, winner: Option<&AccountId>) -> Convicted<Balance> {
+		let pallet_inference::Verdict { slashed, reward, compensation, burned } = Inference::convict(job, winner);
+		Convicted { slashed, reward, burned, compensation }
+	}
+
+	fn invalidate_model(model: &ModelId) {
+		Models::invalidate(model)
+	}
+
+	fn service_key(worker: &AccountId) -> Option<ServiceKey> {
+		Workers::service_key(worker)
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_claim(key: ServiceKey, model: ModelId, input_root: H256, output_root: H256) -> JobId {
+		crate::benchmarks::commit_claim(key, model, input_root, output_root)
+	}
+}
+
+/// The semantics as the judge of disputes.
+pub struct Court;
+
+/// The start of a list, as far as it fits.
+fn short<S: frame_support::traits::Get<u32>>(bytes: Vec<u8>) -> BoundedVec<u8, S> {
+	BoundedVec::truncate_from(bytes)
+}
+
+impl pallet_disputes::traits::Judge for Court {
+	fn publish(model: &ModelId, input: &H256, output: &H256, publication: &[u8]) -> Result<H256, &'static str> {
+		judge::check_publication(&model.0, &input.0, &output.0, publication).map(H256).map_err(|fault| fault.words())
+	}
+
+	fn demand(model: &ModelId, demand: &[u8], evidence: &[u8]) -> Result<u32, &'static str> {
+		let info = judge::check_demand(&model.0, demand, evidence).map_err(|fault| fault.words())?;
+		Ok(info.answer_bytes)
+	}
+
+	fn open(model: &ModelId, trace: &H256, demand: &[u8], opening: &[u8]) -> Result<Option<H256>, &'static str> {
+		let states = judge::check_answer(&model.0, &trace.0, demand, opening).map_err(|fault| fault.words())?;
+		Ok(states.map(H256))
+	}
+
+	fn needs_signature(demand: &[u8]) -> bool {
+		judge::Demand::decode_all(&mut &demand[..]).is_ok_and(|demand| demand.needs_signature())
+	}
+
+	fn judge(model: &ModelId, trace: &H256, states: Option<H256>, proof: &[u8]) -> Result<Verdict, &'static str> {
+		let states = states.map(|root| root.0);
+		let verdict = judge::check_proof(&model.0, &trace.0, states.as_ref(), proof).map_err(|fault| fault.words())?;
+		Ok(match verdict {
+			judge::Verdict::Wrong { at, element, expected, claimed, operator } => Verdict {
+				kind: VerdictKind::Wrong,
+				value: at.value,
+				element,
+				expected: short(expected),
+				claimed: short(claimed),
+				operator: short(operator),
+			},
+			judge::Verdict::InvalidModel { value } => Verdict {
+				kind: VerdictKind::InvalidModel,
+				value,
+				element: None,
+				expected: short(Vec::new()),
+				claimed: short(Vec::new()),
+				operator: short(Vec::new()),
+			},
+		})
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_case(_: u32) -> pallet_disputes::traits::BenchmarkCase {
+		crate::benchmarks::dispute()
 	}
 }

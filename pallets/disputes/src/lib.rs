@@ -67,6 +67,7 @@ mod ending;
 mod game;
 #[cfg(test)]
 mod mock;
+mod offchain;
 pub mod payload;
 #[cfg(test)]
 mod tests;
@@ -466,6 +467,10 @@ pub mod pallet {
 			if !Self::has_room() {
 				FullBlocks::<T>::mutate(|full| *full = full.saturating_add(1));
 			}
+		}
+
+		fn offchain_worker(now: BlockNumberFor<T>) {
+			Self::run_offchain(now);
 		}
 
 		fn integrity_test() {

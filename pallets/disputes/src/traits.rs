@@ -51,6 +51,8 @@ pub struct Convicted<Balance> {
 pub trait Claims<AccountId, Balance, BlockNumber> {
 	/// The claim of a job, if it is committed and has not settled.
 	fn open_claim(job: JobId) -> Option<ClaimInfo<AccountId, Balance, BlockNumber>>;
+	/// The job's input, for whoever builds a trace.
+	fn input(job: JobId) -> Option<Vec<u8>>;
 	/// Keeps the claim from settling. Until [`Claims::unhold`] or [`Claims::convict`], nothing else may end it.
 	fn hold(job: JobId);
 	/// Lets the claim settle: when its window ends, or in the next block if that is over.

@@ -6,6 +6,7 @@
 pub mod frame_system;
 pub mod frame_system_extensions;
 pub mod pallet_balances;
+pub mod pallet_disputes;
 pub mod pallet_inference;
 pub mod pallet_models;
 pub mod pallet_multisig;
