@@ -102,16 +102,21 @@ impl Judge for TestJudge {
 				}
 				Ok(None)
 			}
-			Ask::States(index) => {
+			Ask::States(_) => {
 				let mid = u8::decode_all(&mut &opening[..]).map_err(|_| "malformed")?;
-				Ok(Some(H256(blake2_256(&[index, mid]))))
+				Ok(Some(H256(blake2_256(&[mid]))))
 			}
 		}
 	}
 	fn needs_signature(demand: &[u8]) -> bool {
 		matches!(Ask::decode_all(&mut &demand[..]), Ok(Ask::States(_)))
 	}
-	fn judge(model: &ModelId, trace_root: &H256, states_root: Option<H256>, proof: &[u8]) -> Result<Verdict, Fault> {
+	fn judge(
+		model: &ModelId,
+		trace_root: &H256,
+		states: Option<(&[u8], H256)>,
+		proof: &[u8],
+	) -> Result<Verdict, Fault> {
 		let verdict = |kind, index: u8, expected: u8, claimed: u8| Verdict {
 			kind,
 			value: index.into(),
@@ -141,7 +146,8 @@ impl Judge for TestJudge {
 						Ok(verdict(VerdictKind::Wrong, index, next(previous), value))
 					}
 					(true, Some(mid)) => {
-						if states_root != Some(H256(blake2_256(&[index, mid]))) {
+						let (demand, root) = states.ok_or("no states")?;
+						if demand != Ask::States(index).encode() || root != H256(blake2_256(&[mid])) {
 							return Err("not the worker's states");
 						}
 						if mid != third(previous) {
