@@ -398,14 +398,14 @@ impl<T: Config> Pallet<T> {
 	) -> Result<(DisputeOf<T>, Verdict), Error<T>> {
 		let (dispute, trace_root) = Self::published(job, claim)?;
 		Self::live_challenge(claim, &dispute, who)?;
-		let states_root = match states {
+		let states = match states {
 			None => None,
 			Some(demand) => match Self::node(claim, &payload::node_id(demand)) {
-				Some(Node::Opened { states_root: Some(root), .. }) => Some(root),
+				Some(Node::Opened { states_root: Some(root), .. }) => Some((demand, root)),
 				_ => return Err(Error::<T>::StatesNotOpen),
 			},
 		};
-		let verdict = T::Judge::judge(&dispute.model, &trace_root, states_root, proof).map_err(|fault| {
+		let verdict = T::Judge::judge(&dispute.model, &trace_root, states, proof).map_err(|fault| {
 			log::debug!(target: "assay::disputes", "proof against {claim:?} refused: {fault}");
 			Error::<T>::ProofRefused
 		})?;

@@ -116,8 +116,11 @@ pub trait Judge {
 	fn open(model: &ModelId, trace_root: &H256, demand: &[u8], opening: &[u8]) -> Result<Option<H256>, Fault>;
 	/// Whether the answer to a demand is the worker's word and needs its signature. Every other answer proves itself.
 	fn needs_signature(demand: &[u8]) -> bool;
-	/// Judges a proof. A proof about a right element is a fault.
-	fn judge(model: &ModelId, trace_root: &H256, states_root: Option<H256>, proof: &[u8]) -> Result<Verdict, Fault>;
+	/// Judges a proof. A proof about a right element is a fault. `states` is a demand for partial states and the root over those that the
+	/// worker opened: a proof about states must be about the very element of that demand, else a worker could be convicted by
+	/// holding the states of one element against another.
+	fn judge(model: &ModelId, trace_root: &H256, states: Option<(&[u8], H256)>, proof: &[u8])
+		-> Result<Verdict, Fault>;
 	/// A wrong claim with all the messages that convict it, each about `n` bytes long.
 	#[cfg(feature = "runtime-benchmarks")]
 	fn benchmark_case(n: u32) -> BenchmarkCase;

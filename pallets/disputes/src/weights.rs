@@ -26,7 +26,7 @@ pub trait WeightInfo {
 	fn withdraw() -> Weight;
 	/// A seal given back.
 	fn unseal() -> Weight;
-	/// What every block costs: its fullness looked at, and a step of the agenda's cursor.
+	/// What every block costs: a look at how full it is.
 	fn on_block() -> Weight;
 	/// A step of the agenda's cursor.
 	fn service_agenda_step() -> Weight;

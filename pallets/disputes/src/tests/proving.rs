@@ -46,6 +46,23 @@ fn proof_should_need_the_opened_states_when_the_element_has_any() {
 }
 
 #[test]
+fn proof_should_be_refused_when_the_states_are_another_elements() {
+	scenario(|| {
+		let (job, trace) = defended();
+		for index in [5, 10] {
+			assert_eq!(demand(MALLORY, job, Ask::States(index)), Ok(()));
+			assert_eq!(open(job, &trace, Ask::States(index)), Ok(()));
+		}
+		// The states of byte 10 are right, but not those of byte 5.
+		let Evil::Element { index, groups, here, before, .. } = proof(&trace, 5) else { unreachable!() };
+		let evil = Evil::Element { index, groups, here, before, mid: Some(mid(&trace, 10)) };
+		assert_ne!(mid(&trace, 5), mid(&trace, 10));
+		assert_eq!(prove_with(MALLORY, job, Some(Ask::States(10)), evil.clone()), error(Error::ProofRefused));
+		assert_eq!(prove_with(MALLORY, job, Some(Ask::States(5)), evil), error(Error::ProofRefused));
+	});
+}
+
+#[test]
 fn proof_should_be_refused_when_the_element_is_right() {
 	scenario(|| {
 		let (job, trace) = defended();
