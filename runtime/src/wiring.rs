@@ -281,8 +281,14 @@ impl pallet_disputes::traits::Judge for Court {
 		judge::Demand::decode_all(&mut &demand[..]).is_ok_and(|demand| demand.needs_signature())
 	}
 
-	fn judge(model: &ModelId, trace: &H256, states: Option<H256>, proof: &[u8]) -> Result<Verdict, &'static str> {
-		let states = states.map(|root| root.0);
+	fn judge(
+		model: &ModelId,
+		trace: &H256,
+		states: Option<(&[u8], H256)>,
+		proof: &[u8],
+	) -> Result<Verdict, &'static str> {
+		// The root of the states names their element, so the demand adds nothing.
+		let states = states.map(|(_, root)| root.0);
 		let verdict = judge::check_proof(&model.0, &trace.0, states.as_ref(), proof).map_err(|fault| fault.words())?;
 		Ok(match verdict {
 			judge::Verdict::Wrong { at, element, expected, claimed, operator } => Verdict {

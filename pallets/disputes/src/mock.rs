@@ -174,6 +174,9 @@ impl Claims<AccountId, Balance, u64> for TestClaims {
 	fn open_claim(job: JobId) -> Option<ClaimInfo<AccountId, Balance, u64>> {
 		CLAIMS.with(|all| all.borrow().get(&job).filter(|c| c.outcome.is_none()).map(|c| c.info.clone()))
 	}
+	fn input(_: JobId) -> Option<Vec<u8>> {
+		Some(vec![1; 8])
+	}
 	fn hold(job: JobId) {
 		claim(job, |c| {
 			assert!(!c.held && c.outcome.is_none());
