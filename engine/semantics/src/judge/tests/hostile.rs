@@ -220,3 +220,34 @@ fn judge_should_be_fast_when_a_proof_is_long() {
 		println!("{} bytes judged in {:?}", proof.len(), start.elapsed() / 10);
 	}
 }
+
+#[test]
+fn proof_should_be_refused_when_it_leaves_out_what_is_read() {
+	let mut rng = Rng(15);
+	let mut graph = Graph::default();
+	let x = graph.input(tensor(&mut rng, &TensorType::new(DType::F32, vec![3, 600])));
+	graph.push(Op::MatMul(ops::MatMul), &[x, x]);
+	let (model, inputs) = graph.finish(1);
+	let own = trace(&model, &inputs).unwrap();
+	let mut left_out = 0;
+	for _ in 0..20 {
+		let (root, states, proofs) = accusations(&model, &own, &mut rng, 1).unwrap();
+		for proof in proofs {
+			let (Proof::Element { scene, .. } | Proof::Step { scene, .. }) = &proof else { continue };
+			for at in 0..scene.reads.first().map_or(0, |r| r.tiles.len()) {
+				let mut less = proof.clone();
+				let (Proof::Element { scene, .. } | Proof::Step { scene, .. }) = &mut less else { continue };
+				let read = &mut scene.reads[0];
+				read.tiles.remove(at);
+				let left: Vec<u64> = read.tiles.iter().map(|t| t.index.into()).collect();
+				if left.is_empty() {
+					continue;
+				}
+				read.path = Tree::of_tiles(&own[0].bytes).path(&left).unwrap();
+				assert_eq!(judge(&model.id(), &root, Some(&states), &less), Err(Fault::MissingTile));
+				left_out += 1;
+			}
+		}
+	}
+	assert!(left_out > 20);
+}
