@@ -6,7 +6,7 @@
 mod process;
 mod state;
 
-pub use process::{Cli, CliOutput, Engine, Folder, Node, NodeOptions};
+pub use process::{Cli, CliOutput, Engine, Folder, Local, Node, NodeOptions, Watchtower};
 pub use state::check_invariants;
 
 use anyhow::{bail, Context};

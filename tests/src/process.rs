@@ -132,22 +132,46 @@ pub struct NodeOptions {
 	pub no_engine: bool,
 	/// A pool with room for more than a test ever sends.
 	pub large_pool: bool,
+	/// A node among others; none: a development chain of its own.
+	pub local: Option<Local>,
 }
 
-/// A node of a development chain of its own.
+/// A node of the chain `local`, with a database and a keystore of its own.
+#[derive(Clone, Default)]
+pub struct Local {
+	/// The validator it is, `alice` or `bob`, if any.
+	pub validator: Option<&'static str>,
+	/// Whether it plays the roles of a worker.
+	pub worker: bool,
+	/// Another node's [`Node::address`].
+	pub boot: Option<String>,
+}
+
+/// A node.
 pub struct Node {
 	process: Option<Process>,
 	options: NodeOptions,
 	folder: Folder,
 	url: String,
+	/// The port for other nodes; kept over restarts.
+	port: u16,
+	identity: String,
 }
 
 impl Node {
 	/// Starts a node on a new chain, and waits until it listens.
 	pub fn start(theme: &str, options: NodeOptions) -> Self {
-		let mut node = Self { process: None, options, folder: Folder::new(theme), url: String::new() };
+		// Only nodes that others look for need a known port.
+		let port = if options.local.is_some() { free_address().port() } else { 0 };
+		let (folder, url, identity) = (Folder::new(theme), String::new(), String::new());
+		let mut node = Self { process: None, options, folder, url, port, identity };
 		node.restart();
 		node
+	}
+
+	/// Where other nodes find it.
+	pub fn address(&self) -> String {
+		format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", self.port, self.identity)
 	}
 
 	/// Where it listens for JSON-RPC.
@@ -171,9 +195,25 @@ impl Node {
 	pub fn restart(&mut self) {
 		self.kill();
 		let mut command = Command::new(binary("assay-node"));
-		command.arg("--dev").arg("--base-path").arg(self.folder.path().join("chain"));
+		match &self.options.local {
+			None => {
+				command.arg("--dev");
+			}
+			Some(Local { validator, worker, boot }) => {
+				command.args(["--chain", "local", "--unsafe-force-node-key-generation"]);
+				command.args(validator.map(|name| format!("--{name}")));
+				if *worker {
+					command.args(["--roles", "worker"]);
+				}
+				if let Some(boot) = boot {
+					command.args(["--bootnodes", boot]);
+				}
+			}
+		}
+		command.arg("--base-path").arg(self.folder.path().join("chain"));
 		// Free ports, nothing to the outside, and blocks that stay readable.
-		command.args(["--rpc-port", "0", "--listen-addr", "/ip4/127.0.0.1/tcp/0", "--no-mdns", "--no-prometheus"]);
+		let listen = format!("/ip4/127.0.0.1/tcp/{}", self.port);
+		command.args(["--rpc-port", "0", "--listen-addr", &listen, "--no-mdns", "--no-prometheus"]);
 		command.args(["--no-telemetry", "--state-pruning", "archive"]);
 		if let Some(url) = &self.options.engine_url {
 			command.args(["--engine-url", url]);
@@ -189,6 +229,8 @@ impl Node {
 			let rest = line.split("Running JSON-RPC server: addr=").nth(1)?;
 			rest.split(',').next()?.trim().parse::<SocketAddr>().ok()
 		});
+		self.identity = process
+			.wait_for("who it is", |line| Some(line.split("Local node identity is: ").nth(1)?.trim().to_owned()));
 		self.url = format!("ws://{address}");
 		self.process = Some(process);
 	}
@@ -204,29 +246,47 @@ impl Node {
 	}
 }
 
+/// A port that was free a moment ago, and that the system gives to nobody else soon.
+fn free_address() -> SocketAddr {
+	let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+	listener.local_addr().expect("a bound socket has an address")
+}
+
 /// An inference engine that runs by itself, with the sample model in its store.
 pub struct Engine {
 	process: Option<Process>,
 	folder: Folder,
 	address: SocketAddr,
+	/// What is wrong with it; see `faulty-engine --help`. Empty: the engine that is shipped.
+	faults: Vec<String>,
+	models: usize,
 }
 
 impl Engine {
 	/// An engine that is not running yet, at an address that it will keep.
 	pub fn new(theme: &str) -> Self {
 		let folder = Folder::new(theme);
+		let mut engine = Self { process: None, folder, address: free_address(), faults: Vec::new(), models: 0 };
+		engine.import(&crate::repository().join("models/digits/digits.onnx"));
+		engine
+	}
+
+	/// An engine with faults.
+	pub fn faulty(theme: &str, faults: &[&str]) -> Self {
+		Self { faults: faults.iter().map(|fault| (*fault).to_owned()).collect(), ..Self::new(theme) }
+	}
+
+	/// Imports a model into its store. Not while it runs.
+	pub fn import(&mut self, onnx: &Path) {
 		let imported = Command::new(binary("assay-engine"))
 			.arg("import")
-			.arg(crate::repository().join("models/digits/digits.onnx"))
+			.arg(onnx)
 			.arg("--store")
-			.arg(folder.path().join("models"))
+			.arg(self.folder.path().join("models"))
 			.output()
 			.expect("the engine can be started");
-		assert!(imported.status.success(), "the sample model: {}", String::from_utf8_lossy(&imported.stderr));
-		// A port that was free a moment ago, and that the system gives to nobody else soon.
-		let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-		let address = listener.local_addr().expect("a bound socket has an address");
-		Self { process: None, folder, address }
+		assert!(imported.status.success(), "{}: {}", onnx.display(), String::from_utf8_lossy(&imported.stderr));
+		self.models += 1;
 	}
 
 	/// Where it listens, or will.
@@ -237,11 +297,16 @@ impl Engine {
 	/// Starts it, and waits until it listens.
 	pub fn start(&mut self) {
 		self.kill();
-		let mut command = Command::new(binary("assay-engine"));
-		command.arg("serve").arg("--store").arg(self.folder.path().join("models"));
+		let name = if self.faults.is_empty() { "assay-engine" } else { "faulty-engine" };
+		let mut command = Command::new(binary(name));
+		if self.faults.is_empty() {
+			command.arg("serve");
+		}
+		command.arg("--store").arg(self.folder.path().join("models")).args(&self.faults);
 		command.args(["--listen", &self.address.to_string(), "--threads", "1"]);
-		let mut process = Process::start("assay-engine", &mut command, &self.folder.path().join("engine.log"));
-		process.wait_for("that it serves", |line| line.contains("serving 1 models").then_some(()));
+		let mut process = Process::start(name, &mut command, &self.folder.path().join("engine.log"));
+		let words = format!("serving {} models", self.models);
+		process.wait_for("that it serves", |line| line.contains(&words).then_some(()));
 		self.process = Some(process);
 	}
 
@@ -250,6 +315,47 @@ impl Engine {
 		if let Some(mut process) = self.process.take() {
 			process.kill();
 		}
+	}
+}
+
+/// A watchtower: the command line client's `watch`, left running.
+pub struct Watchtower {
+	process: Option<Process>,
+	folder: Folder,
+	arguments: Vec<String>,
+}
+
+impl Watchtower {
+	/// Starts one that acts for `account`, sees the chain through `node` and computes with `engine`.
+	pub fn start(theme: &str, node: &Node, engine: &Engine, account: &str) -> Self {
+		let folder = Folder::new(theme);
+		let state = folder.path().join("state").display().to_string();
+		let (url, engine) = (node.url().to_owned(), engine.url());
+		let arguments = ["watch", "--account", account, "--url", &url, "--engine", &engine, "--state", &state];
+		let arguments = arguments.map(str::to_owned).to_vec();
+		let mut watchtower = Self { process: None, folder, arguments };
+		watchtower.restart();
+		watchtower
+	}
+
+	/// Kills it with SIGKILL and starts it again.
+	pub fn restart(&mut self) {
+		self.kill();
+		let mut command = Command::new(binary("assay"));
+		command.args(&self.arguments).env_remove("ASSAY_URL").env_remove("ASSAY_ACCOUNT");
+		self.process = Some(Process::start("assay watch", &mut command, &self.folder.path().join("watch.log")));
+	}
+
+	/// Kills it with SIGKILL.
+	pub fn kill(&mut self) {
+		if let Some(mut process) = self.process.take() {
+			process.kill();
+		}
+	}
+
+	/// What it has said since it was last started.
+	pub fn log(&self) -> String {
+		self.process.as_ref().map(Process::said).unwrap_or_default()
 	}
 }
 

@@ -1,5 +1,6 @@
 //! The development chain, end to end. Each test has a node of its own, so they can run side by side.
 
+mod disputes;
 mod engine;
 mod hostile;
 mod hundred;

@@ -1,0 +1,172 @@
+//! Lies, and groundless challenges, on networks of several processes: two validators, a worker that lies, a watchtower, and another
+//! worker; each with its own database, keystore and engine.
+
+use anyhow::Context;
+use assay_cli::{
+	chain::{call, Chain},
+	job,
+	types::JobEvent,
+	worker,
+};
+use assay_tests::{
+	account, check_invariants, digit_images, digits, digits_request, follow_job, key, next_block, request, Engine,
+	Local, Node, NodeOptions, Watchtower,
+};
+use subxt::dynamic::Value;
+
+/// A lie on these chains is over within so many blocks, window included.
+const LIMIT: u64 = 150;
+
+struct Network {
+	alice: Node,
+	bob: Node,
+	liar: Node,
+	/// Serves Eve, the honest worker, and the watchtower.
+	engine: Engine,
+	_faulty: Engine,
+}
+
+impl Network {
+	/// Charlie lies as `faults` say, on a node of his own; Eve is honest, on Alice's node, and paused.
+	async fn start(theme: &str, faults: &[&str]) -> anyhow::Result<Self> {
+		let mut engine = Engine::new(&format!("{theme}-engine"));
+		engine.start();
+		let mut faulty = Engine::faulty(&format!("{theme}-faulty"), faults);
+		faulty.start();
+		let local = |local, url: Option<&Engine>| NodeOptions {
+			local: Some(local),
+			engine_url: url.map(Engine::url),
+			..Default::default()
+		};
+		let first = Local { validator: Some("alice"), worker: true, boot: None };
+		let alice = Node::start(&format!("{theme}-alice"), local(first, Some(&engine)));
+		let boot = Some(alice.address());
+		let second = Local { validator: Some("bob"), worker: false, boot: boot.clone() };
+		let bob = Node::start(&format!("{theme}-bob"), local(second, None));
+		let third = Local { validator: None, worker: true, boot };
+		let liar = Node::start(&format!("{theme}-liar"), local(third, Some(&faulty)));
+		let network = Self { alice, bob, liar, engine, _faulty: faulty };
+
+		network.liar.cli().succeed(&["worker", "key", "//Charlie//service", "--insert", "--account", "//Charlie"])?;
+		let eve = network.alice.cli();
+		eve.succeed(&["worker", "bond", "1000", "--account", "//Eve"])?;
+		eve.succeed(&["worker", "key", "//Eve//service", "--insert", "--account", "//Eve"])?;
+		eve.succeed(&["worker", "serve", "digits", "--capacity", "8", "--account", "//Eve"])?;
+		eve.succeed(&["worker", "pause", "--account", "//Eve"])?;
+		Ok(network)
+	}
+
+	/// A job that Charlie has drawn, and that Eve could take over. Returns its number and the block of the request.
+	async fn lie(&self, chain: &Chain, image: usize) -> anyhow::Result<(u64, u64)> {
+		let (image, _) = digit_images().swap_remove(image);
+		let asked = digits_request(chain, &image, 600).await?;
+		let (id, block) = request(chain, &key("//Bob"), &asked).await?;
+		let events = follow_job(chain, id, block, 20, |event| matches!(event, JobEvent::Assigned(_))).await?;
+		let Some((_, JobEvent::Assigned(assigned))) = events.last() else { anyhow::bail!("not assigned: {events:#?}") };
+		assert_eq!(assigned.worker, account("//Charlie"), "nobody else took jobs");
+		self.alice.cli().succeed(&["worker", "resume", "--account", "//Eve"])?;
+		Ok((id, block))
+	}
+}
+
+/// What `Disputes` says in the blocks from `from` on, until `last` is among it.
+async fn dispute_events(chain: &Chain, from: u64, last: &str) -> anyhow::Result<Vec<(u64, String)>> {
+	let mut seen = Vec::new();
+	let mut blocks = chain.follow(from.saturating_sub(1)).await?;
+	for _ in 0..LIMIT {
+		let at = next_block(&mut blocks).await?;
+		for event in at.events().fetch().await?.iter() {
+			let event = event?;
+			if event.pallet_name() == "Disputes" {
+				seen.push((at.block_number(), event.event_name().to_owned()));
+			}
+		}
+		if seen.iter().any(|(_, name)| name == last) {
+			return Ok(seen);
+		}
+	}
+	anyhow::bail!("no {last} within {LIMIT} blocks of block {from}: {seen:?}")
+}
+
+async fn bonded(chain: &Chain, who: &str) -> anyhow::Result<u128> {
+	Ok(worker::status(chain, &account(who)).await?.context("a worker")?.bonded)
+}
+
+async fn assert_answered_by_eve(chain: &Chain, id: u64, block: u64, label: u64) -> anyhow::Result<()> {
+	let settled = |event: &JobEvent| matches!(event, JobEvent::Settled(_));
+	let events = follow_job(chain, id, block, LIMIT, settled).await?;
+	let Some((_, JobEvent::Settled(paid))) = events.last() else { anyhow::bail!("not settled: {events:#?}") };
+	assert_eq!(paid.worker, account("//Eve"), "{events:#?}");
+	let at = chain.best().await?;
+	let result = job::result(chain, &at, id).await?.context("the result is kept for a while")?;
+	let outputs = digits(chain).await?.record.outputs();
+	assert_eq!(job::answer(result.output.bytes(), &outputs).json["class"], label);
+	Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lie_should_be_found_proven_and_slashed_by_a_watchtower_that_is_killed_in_between() -> anyhow::Result<()> {
+	// One bit of the first element of the network's fourth value.
+	let network = Network::start("lie", &["--flip", "4:0:20"]).await?;
+	let chain = network.bob.chain().await?;
+	let stake = bonded(&chain, "//Charlie").await?;
+	let mut watchtower = Watchtower::start("lie-watchtower", &network.bob, &network.engine, "//Ferdie");
+	let (id, block) = network.lie(&chain, 5).await?;
+
+	dispute_events(&chain, block, "Published").await?;
+	watchtower.restart();
+	let events = dispute_events(&chain, block, "Convicted").await?;
+	let count = |name: &str| events.iter().filter(|(_, event)| event == name).count();
+	assert_eq!((count("Sealed"), count("Challenged"), count("Published")), (1, 1, 1), "{events:?}");
+	assert!(count("Opened") <= 3, "values come with the publication, then tiles, a tile, states: {events:?}");
+	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie lies with impunity");
+	let label = digit_images().swap_remove(5).1;
+	assert_answered_by_eve(&chain, id, block, label).await?;
+	let told = network.bob.cli().succeed(&["dispute", &id.to_string()])?;
+	println!("{told:#}");
+	check_invariants(&chain).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn liar_that_is_killed_in_its_dispute_should_be_convicted_by_silence() -> anyhow::Result<()> {
+	let mut network = Network::start("silent", &["--flip", "3:1:30"]).await?;
+	let chain = network.bob.chain().await?;
+	let stake = bonded(&chain, "//Charlie").await?;
+	let _watchtower = Watchtower::start("silent-watchtower", &network.bob, &network.engine, "//Ferdie");
+	let (id, block) = network.lie(&chain, 6).await?;
+	dispute_events(&chain, block, "Challenged").await?;
+	network.liar.kill();
+	dispute_events(&chain, block, "Convicted").await?;
+	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie is silent with impunity");
+	let label = digit_images().swap_remove(6).1;
+	assert_answered_by_eve(&chain, id, block, label).await?;
+	check_invariants(&chain).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn honest_worker_should_be_paid_for_a_groundless_challenge() -> anyhow::Result<()> {
+	let node = Node::start("groundless", NodeOptions::default());
+	let chain = node.chain().await?;
+	let (image, _) = digit_images().swap_remove(7);
+	let (id, block) = request(&chain, &key("//Bob"), &digits_request(&chain, &image, 60).await?).await?;
+	let committed = |event: &JobEvent| matches!(event, JobEvent::Committed(_));
+	let events = follow_job(&chain, id, block, 20, committed).await?;
+	let Some((_, JobEvent::Committed(answer))) = events.last() else { anyhow::bail!("no answer: {events:#?}") };
+	let stake = bonded(&chain, "//Charlie").await?;
+
+	// Ferdie knows nothing, and says so by asking for nothing.
+	let none = Value::unnamed_variant("None", []);
+	let challenge = call(
+		"Disputes",
+		"challenge",
+		[("job", Value::u128(id.into())), ("claim", Value::from_bytes(answer.claim)), ("salt", none)],
+	);
+	chain.submit(&key("//Ferdie"), &challenge).await?;
+	let events = dispute_events(&chain, block, "Defended").await?;
+	let names: Vec<&str> = events.iter().map(|(_, name)| name.as_str()).collect();
+	assert_eq!(names, ["Challenged", "Published", "ChallengeLost", "Defended"]);
+	let settled = |event: &JobEvent| matches!(event, JobEvent::Settled(_));
+	follow_job(&chain, id, block, LIMIT, settled).await?;
+	assert_eq!(bonded(&chain, "//Charlie").await?, stake);
+	check_invariants(&chain).await
+}
