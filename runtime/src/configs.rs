@@ -36,9 +36,9 @@ const MAX_WINDOW: BlockNumber = 6 * HOURS;
 /// The longest time for an answer, in blocks.
 const MAX_DEADLINE: BlockNumber = HOURS;
 /// The most that a dispute can last, in blocks: `2 * (R_p + D * (R_w + R_c) + R_prove)` with ample clocks.
-const LONGEST_DISPUTE: BlockNumber = 2 * HOURS;
+pub const LONGEST_DISPUTE: BlockNumber = 2 * HOURS;
 /// The allowance for finality, in blocks.
-const FINALITY: BlockNumber = 5 * MINUTES;
+pub const FINALITY: BlockNumber = 5 * MINUTES;
 
 /// The epoch configuration at genesis. Secondary slots carry a VRF, so that every block brings fresh randomness.
 pub const BABE_GENESIS_EPOCH_CONFIG: sp_consensus_babe::BabeEpochConfiguration =

@@ -1,8 +1,7 @@
-//! The pallets together, as wired in this runtime, on the state of the `development` preset.
+//! Jobs that nobody disputes.
 
-use crate::*;
-use assay_primitives::{claim, JobId, ModelHeader, ModelId, OPG};
-use codec::Decode;
+use super::*;
+use assay_primitives::{JobId, OPG};
 use frame_support::{
 	assert_ok,
 	dispatch::GetDispatchInfo,
@@ -11,48 +10,26 @@ use frame_support::{
 		Hooks,
 	},
 };
-use pallet_inference::{Event, Input, Output, Stage};
-use sp_core::{sr25519, Pair};
+use pallet_inference::{Event, Input, Output};
 use sp_keyring::Sr25519Keyring::{Bob, Charlie, Dave};
-use sp_runtime::{generic::Preamble, transaction_validity::TransactionSource, BoundedVec, BuildStorage};
+use sp_runtime::{generic::Preamble, transaction_validity::TransactionSource, BoundedVec};
 
-fn digits() -> ModelId {
-	ModelHeader::decode(&mut &genesis_config_presets::DIGITS_HEADER[..]).unwrap().id()
-}
-
-fn with_preset(name: &str, scenario: impl FnOnce()) {
-	let patch = genesis_config_presets::get_preset(&name.into()).expect("a known preset");
-	let mut config = serde_json::to_value(RuntimeGenesisConfig::default()).unwrap();
-	merge(&mut config, serde_json::from_slice(&patch).unwrap());
-	let storage = serde_json::from_value::<RuntimeGenesisConfig>(config).unwrap().build_storage().unwrap();
-	sp_io::TestExternalities::new(storage).execute_with(|| {
-		frame_system::BlockHash::<Runtime>::insert(0, Hash::repeat_byte(0xaa));
-		check_invariants().expect("the invariants hold at genesis");
+/// Plays a scenario in block 1.
+fn on_a_chain(scenario: impl FnOnce()) {
+	with_preset("development", || {
 		run_to(1);
 		scenario();
-		check_invariants().expect("the invariants hold");
 	});
 }
 
-/// RFC 7386, as the node does it.
-fn merge(into: &mut serde_json::Value, patch: serde_json::Value) {
-	match (into, patch) {
-		(serde_json::Value::Object(into), serde_json::Value::Object(patch)) => {
-			for (key, value) in patch {
-				merge(into.entry(key).or_insert(serde_json::Value::Null), value);
-			}
-		}
-		(into, patch) => *into = patch,
-	}
-}
-
+/// Goes on with nothing but the hooks of the pallets that jobs need.
 fn run_to(to: BlockNumber) {
 	while System::block_number() < to {
 		let next = System::block_number() + 1;
 		System::reset_events();
 		System::initialize(&next, &Hash::from_low_u64_be(u64::from(next)), &Default::default());
 		if next == 1 {
-			frame_system::BlockHash::<Runtime>::insert(0, Hash::repeat_byte(0xaa));
+			frame_system::BlockHash::<Runtime>::insert(0, GENESIS);
 		}
 		Inference::on_initialize(next);
 		Disputes::on_initialize(next);
@@ -79,32 +56,7 @@ fn request(named: bool) -> JobId {
 
 /// The answer as Charlie's node would send it.
 fn answer(id: JobId) -> UncheckedExtrinsic {
-	let Stage::Assigned(assignment) = Inference::job(id).expect("an open job").stage else { panic!("not assigned") };
-	let job = Inference::job(id).unwrap();
-	let output = vec![0u8; 40];
-	let types = Models::get(&digits()).unwrap().header.outputs;
-	let root = assay_primitives::model::output_root(&types, &output).unwrap();
-	let claim = assay_primitives::Claim {
-		genesis: System::block_hash(0),
-		requester: job.requester,
-		nonce: job.nonce,
-		job: id,
-		worker: assignment.worker,
-		assigned_in: System::block_hash(assignment.assigned_at),
-		statement: claim::statement(&job.model, &job.input_root, &root),
-		coverage: job.coverage,
-		deadline: job.deadline,
-	};
-	let key = sr25519::Pair::from_string("//Charlie//service", None).unwrap();
-	let signature = key.sign(&claim::commit_payload(&claim.hash()).0).into();
-	let call = pallet_inference::Call::commit {
-		job: id,
-		output: Output::Inline(BoundedVec::truncate_from(output)),
-		signature,
-	};
-	<Runtime as frame_system::offchain::CreateAuthorizedTransaction<pallet_inference::Call<Runtime>>>::create_authorized_transaction(
-		call.into(),
-	)
+	authorized(answer_with(id, vec![0; 40]))
 }
 
 fn commit(id: JobId) {
@@ -116,25 +68,8 @@ fn commit(id: JobId) {
 }
 
 #[test]
-fn every_preset_should_build_and_hold_the_invariants() {
-	for preset in genesis_config_presets::preset_names() {
-		with_preset(preset.as_ref(), || {
-			assert_eq!(Balances::total_issuance(), 900_000_000 * OPG);
-			assert!(Models::is_active(&digits()));
-			assert_eq!(Workers::server_count(&digits()), 1);
-		});
-	}
-}
-
-#[test]
-fn integrity_tests_should_hold() {
-	sp_io::TestExternalities::default()
-		.execute_with(<AllPalletsWithSystem as frame_support::traits::IntegrityTest>::integrity_test);
-}
-
-#[test]
 fn job_should_be_paid_out_to_the_last_planck() {
-	with_preset("development", || {
+	on_a_chain(|| {
 		let id = request(false);
 		// Drawn in block 3, so that block 4 is the first in which the hash of the block of assignment is known.
 		run_to(4);
@@ -163,7 +98,7 @@ fn job_should_be_paid_out_to_the_last_planck() {
 
 #[test]
 fn answer_should_be_a_valid_free_transaction() {
-	with_preset("development", || {
+	on_a_chain(|| {
 		let id = request(true);
 		run_to(2);
 		let transaction = answer(id);
@@ -188,7 +123,7 @@ fn answer_should_be_a_valid_free_transaction() {
 
 #[test]
 fn silent_worker_should_pay_and_keep_its_other_stake() {
-	with_preset("development", || {
+	on_a_chain(|| {
 		let id = request(true);
 		let stake = |who: &AccountId| pallet_workers::Workers::<Runtime>::get(who).unwrap().bonded;
 		let charlie = Charlie.to_account_id();
@@ -202,7 +137,7 @@ fn silent_worker_should_pay_and_keep_its_other_stake() {
 
 #[test]
 fn ten_thousand_settled_jobs_should_leave_nothing_when_their_results_have_expired() {
-	with_preset("development", || {
+	on_a_chain(|| {
 		let entries = || {
 			let mut count = 0;
 			let mut key = Vec::new();
@@ -229,29 +164,4 @@ fn ten_thousand_settled_jobs_should_leave_nothing_when_their_results_have_expire
 		assert_eq!(entries(), before + 1, "all that is new is the number of the next job");
 		assert_eq!(pallet_inference::NextJobId::<Runtime>::get(), 10_000);
 	});
-}
-
-#[test]
-fn pallet_indices_should_not_change() {
-	use frame_support::traits::PalletInfoAccess;
-	let indices = [
-		System::index(),
-		Timestamp::index(),
-		Babe::index(),
-		Authorship::index(),
-		Session::index(),
-		Grandpa::index(),
-		Balances::index(),
-		TransactionPayment::index(),
-		Utility::index(),
-		Proxy::index(),
-		Multisig::index(),
-		Sudo::index(),
-		Models::index(),
-		Workers::index(),
-		Inference::index(),
-		Disputes::index(),
-		Rewards::index(),
-	];
-	assert_eq!(indices, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 21, 22, 23, 24]);
 }

@@ -1,0 +1,125 @@
+//! Presets, indices, and the relations between constants of several pallets.
+
+use super::*;
+use assay_primitives::OPG;
+
+#[test]
+fn every_preset_should_build_and_hold_the_invariants() {
+	for preset in genesis_config_presets::preset_names() {
+		with_preset(preset.as_ref(), || {
+			assert_eq!(Balances::total_issuance(), 900_000_000 * OPG);
+			assert!(Models::is_active(&digits()));
+			assert_eq!(Workers::server_count(&digits()), 1);
+		});
+	}
+}
+
+#[test]
+fn integrity_tests_should_hold() {
+	sp_io::TestExternalities::default()
+		.execute_with(<AllPalletsWithSystem as frame_support::traits::IntegrityTest>::integrity_test);
+}
+
+#[test]
+fn pallet_indices_should_not_change() {
+	use frame_support::traits::PalletInfoAccess;
+	let indices = [
+		System::index(),
+		Timestamp::index(),
+		Babe::index(),
+		Authorship::index(),
+		Session::index(),
+		Grandpa::index(),
+		Balances::index(),
+		TransactionPayment::index(),
+		Utility::index(),
+		Proxy::index(),
+		Multisig::index(),
+		Sudo::index(),
+		Models::index(),
+		Workers::index(),
+		Inference::index(),
+		Disputes::index(),
+		Rewards::index(),
+	];
+	assert_eq!(indices, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 20, 21, 22, 23, 24]);
+}
+
+/// The relations of the protocol between constants of several pallets. Those within one pallet are its `integrity_test`.
+#[test]
+fn relations_between_pallets_should_hold() {
+	use frame_support::{traits::Get, weights::WeightToFee};
+	use pallet_disputes::Config as D;
+	use pallet_inference::Config as I;
+	use pallet_models::Config as M;
+	use pallet_rewards::Config as R;
+	use pallet_workers::Config as W;
+	use sp_runtime::Permill;
+
+	fn blocks<G: Get<u32>>() -> u32 {
+		G::get()
+	}
+	fn planck<G: Get<Balance>>() -> Balance {
+		G::get()
+	}
+	fn share<G: Get<Permill>>() -> Permill {
+		G::get()
+	}
+
+	// The same numbers wherever they stand.
+	assert_eq!(blocks::<<Runtime as D>::MaxTraceBlocks>(), blocks::<<Runtime as M>::MaxTraceBlocks>());
+	assert_eq!(planck::<<Runtime as D>::MinJobBond>(), planck::<<Runtime as I>::MinBond>());
+	assert_eq!(blocks::<<Runtime as I>::MaxWindow>(), blocks::<<Runtime as M>::MaxWindow>());
+	assert_eq!(blocks::<<Runtime as W>::LongestClaim>(), blocks::<<Runtime as M>::LongestJob>());
+	let shares = <[_; 3]>::from((
+		share::<<Runtime as I>::BurnedShare>(),
+		share::<<Runtime as I>::RequesterShare>(),
+		share::<<Runtime as I>::ChallengerShare>(),
+	));
+	let disputes = <[_; 3]>::from((
+		share::<<Runtime as D>::BurnedShare>(),
+		share::<<Runtime as D>::RequesterShare>(),
+		share::<<Runtime as D>::ChallengerShare>(),
+	));
+	assert_eq!(shares, disputes);
+
+	// 4: what the others count on is no shorter than what a dispute can take.
+	let longest = Disputes::longest_challenge(blocks::<<Runtime as D>::MaxTraceBlocks>());
+	println!("the longest challenge takes {longest} blocks of {}", configs::LONGEST_DISPUTE);
+	assert!(longest <= configs::LONGEST_DISPUTE);
+
+	// 5: a window is long enough to recompute, to seal in one block and reveal in the next, and for finality.
+	assert!(blocks::<<Runtime as M>::WindowSlack>() > blocks::<<Runtime as D>::Finality>());
+
+	// 6: stake stays until the last claim on it is over, data having been withheld once, and final.
+	let window = blocks::<<Runtime as I>::MaxWindow>();
+	let claim = blocks::<<Runtime as I>::MaxDeadline>() + 2 * window + longest + configs::FINALITY;
+	assert!(blocks::<<Runtime as W>::LongestClaim>() >= claim);
+	assert!(blocks::<<Runtime as W>::UnbondingDelay>() >= claim);
+	assert!(blocks::<<Runtime as M>::LongestJob>() >= claim, "a model is not removed before");
+	assert!(blocks::<<Runtime as frame_system::Config>::BlockHashCount>() > blocks::<<Runtime as I>::MaxDeadline>());
+
+	// 8: a request pays for what it causes, and silence costs something, but not more than the bond.
+	use pallet_inference::WeightInfo;
+	type Weights = <Runtime as I>::WeightInfo;
+	let most = blocks::<<Runtime as I>::MaxOutput>();
+	let commit = Weights::commit(most).saturating_add(Weights::authorize_commit(most));
+	let later = commit.saturating_add(Weights::settle_job());
+	let fee = <Runtime as I>::WeightToFee::weight_to_fee(&later)
+		+ <Runtime as I>::LengthToFee::weight_to_fee(&frame_support::weights::Weight::from_parts(most.into(), 0));
+	assert!(Inference::charge_for(most) + planck::<<Runtime as I>::MinFee>() >= fee);
+	let penalty = planck::<<Runtime as I>::LivenessPenalty>();
+	assert!(penalty > 0 && penalty <= planck::<<Runtime as I>::MinBond>());
+
+	// 10: something is left for the worker.
+	let taken = [
+		share::<<Runtime as R>::BurnShare>(),
+		share::<<Runtime as R>::TreasuryShare>(),
+		share::<<Runtime as M>::MaxRoyalty>(),
+	];
+	assert!(taken.iter().map(|share| share.deconstruct()).sum::<u32>() < 1_000_000);
+	assert_eq!(share::<<Runtime as R>::MaxRoyalty>(), share::<<Runtime as M>::MaxRoyalty>());
+
+	// 11: a result can be read for as long as it can be disputed.
+	assert!(blocks::<<Runtime as I>::ResultLifetime>() >= window);
+}
