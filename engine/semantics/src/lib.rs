@@ -35,7 +35,8 @@ pub mod model;
 pub mod ops;
 pub mod prover;
 pub mod tensor;
-#[cfg(any(test, feature = "testing"))]
+// Native builds only; the runtime is built without it.
+#[cfg(any(test, feature = "std"))]
 pub mod testing;
 pub mod trace;
 
