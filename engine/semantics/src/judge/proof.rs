@@ -1,6 +1,7 @@
 //! Proofs, and what the judge says of them.
 
 use super::{
+	opening::Demand,
 	parts::{in_trace, known, tile_bytes, tiles_of, value_of, Nodes, Opened},
 	reader::{Tile, Tiles},
 	state_leaf, states_root_of, Fault, MAX_DIRECT_STEPS,
@@ -208,6 +209,16 @@ impl Proof {
 			Proof::InvalidNode(_) => ProofKind::InvalidNode,
 		}
 	}
+
+	/// The demand whose answer the proof is about; none when it is not about partial states.
+	pub fn states(&self) -> Option<Demand> {
+		match self {
+			Proof::Step { scene, element, .. } | Proof::Finish { scene, element, .. } => {
+				Some(Demand::States { at: scene.at, element: *element })
+			}
+			_ => None,
+		}
+	}
 }
 
 /// What a proof shows.
@@ -237,12 +248,7 @@ pub enum Verdict {
 
 /// Judges a proof against a model's id, a worker's trace root and, for steps, the root of the states that it opened for the
 /// element. An error convicts nobody.
-pub fn judge(
-	model: &Hash,
-	trace_root: &Hash,
-	states_root: Option<&Hash>,
-	proof: &Proof,
-) -> Result<Verdict, Fault> {
+pub fn judge(model: &Hash, trace_root: &Hash, states_root: Option<&Hash>, proof: &Proof) -> Result<Verdict, Fault> {
 	match proof {
 		Proof::Element { scene, element, claimed } => {
 			let stage = Stage::open(scene, model, trace_root, *element, Some(claimed))?;
@@ -381,12 +387,7 @@ impl OperandTiles {
 }
 
 /// Checks tiles of a value of this type, given in ascending order.
-fn check_tiles<T: AsRef<[u8]>>(
-	ty: &TensorType,
-	root: &Hash,
-	tiles: &[(u64, T)],
-	path: &[Hash],
-) -> Result<(), Fault> {
+fn check_tiles<T: AsRef<[u8]>>(ty: &TensorType, root: &Hash, tiles: &[(u64, T)], path: &[Hash]) -> Result<(), Fault> {
 	let mut leaves = Vec::with_capacity(tiles.len());
 	for (index, bytes) in tiles {
 		if bytes.as_ref().len() != tile_bytes(ty, *index)? {

@@ -319,11 +319,10 @@ fn demand_should_be_refused_when_nobody_could_meet_it() {
 	for demand in [tiles(3), tiles(5), Demand::Node { value: 7 }, Demand::Tile { at: at(4), tile: 0 }] {
 		let answer = own.open(&demand).unwrap();
 		assert_eq!(answer.check(&id, &own.root(), &demand), Ok(()));
-		assert_eq!(answer.check(&id, &own.root(), &tiles(4)), Err(if demand == tiles(3) || demand == tiles(5) {
-			Fault::NodePath
-		} else {
-			Fault::Answer
-		}));
+		assert_eq!(
+			answer.check(&id, &own.root(), &tiles(4)),
+			Err(if demand == tiles(3) || demand == tiles(5) { Fault::NodePath } else { Fault::Answer })
+		);
 		assert_eq!(answer.check(&[1; 32], &own.root(), &demand), Err(Fault::Model));
 		if !matches!(demand, Demand::Node { .. }) {
 			assert_eq!(answer.check(&id, &[1; 32], &demand), Err(Fault::TracePath));
@@ -428,8 +427,7 @@ fn model_should_be_invalid_when_any_node_is() {
 	nodes[4].op = Op::Reshape(ops::Reshape { dims: vec![1; 100_000] });
 	let header = unchecked(&nodes, &weights, 1, 1);
 	let graph = Tree::new(nodes.iter().map(commit::ir_leaf).collect());
-	let opening =
-		Opening::Node(Nodes { node: nodes[4].clone(), operands: vec![], path: graph.path(&[4]).unwrap() });
+	let opening = Opening::Node(Nodes { node: nodes[4].clone(), operands: vec![], path: graph.path(&[4]).unwrap() });
 	assert_eq!(opening.check(&header, &[0; 32], &Demand::Node { value: 4 }), Err(Fault::TooLong));
 	// A valid node convicts no model.
 	for value in 0..8 {
@@ -437,7 +435,8 @@ fn model_should_be_invalid_when_any_node_is() {
 		let nodes = own.nodes(value, true).unwrap();
 		let lists = [None, Some(WeightList { count: 2, tree: [0; 32], weight: None })];
 		for weights in lists {
-			let proof = Proof::InvalidNode(InvalidNode { header: model.header(), value, nodes: nodes.clone(), weights });
+			let proof =
+				Proof::InvalidNode(InvalidNode { header: model.header(), value, nodes: nodes.clone(), weights });
 			assert!(judge(&model.id(), &own.root(), None, &proof).is_err());
 		}
 	}

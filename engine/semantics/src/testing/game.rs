@@ -7,8 +7,8 @@ use super::{
 use crate::{
 	evaluate_node,
 	judge::{
-		check_answer, check_demand, check_proof, check_publication, Answer, Demand, Fault, Opening, ProofKind, Publication,
-		Verdict, MAX_MESSAGE_BYTES, MAX_PROOF_BYTES,
+		check_answer, check_demand, check_proof, check_publication, Answer, Demand, Fault, Opening, ProofKind,
+		Publication, Verdict, MAX_MESSAGE_BYTES, MAX_PROOF_BYTES,
 	},
 	ops::{Cast, Reshape, Slice, State},
 	prover::{Investigation, Next, Trace},
@@ -39,7 +39,12 @@ pub enum Outcome {
 
 /// Plays a dispute. The challenger's trace is right; the worker's values are its own business, and `states` may change
 /// the partial states that it opens.
-pub fn play(own: Trace<&Model>, worker: &Trace<&Model>, output_root: &Hash, states: &dyn Fn(&mut Vec<State>)) -> Outcome {
+pub fn play(
+	own: Trace<&Model>,
+	worker: &Trace<&Model>,
+	output_root: &Hash,
+	states: &dyn Fn(&mut Vec<State>),
+) -> Outcome {
 	let model = own.model().id();
 	let publication = worker.publication().encode();
 	assert!(publication.len() <= MAX_MESSAGE_BYTES);
