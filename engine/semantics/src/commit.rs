@@ -46,7 +46,7 @@ pub fn value_root(ty: &TensorType, tiles_root: &Hash) -> Hash {
 }
 
 /// The value root of a tensor whose bytes fit its type.
-pub(crate) fn root_of(tensor: &crate::Tensor) -> Hash {
+pub fn root_of(tensor: &crate::Tensor) -> Hash {
 	value_root(&tensor.ty, &tiles_root(&tensor.bytes))
 }
 
