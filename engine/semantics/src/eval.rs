@@ -157,6 +157,11 @@ impl<'a> Walk<'a> {
 		Ok(Some(at as ValueId))
 	}
 
+	/// The model.
+	pub fn model(&self) -> &'a Model {
+		self.model
+	}
+
 	/// A source, or a value that was computed and is still needed.
 	pub fn value(&self, value: ValueId) -> Option<&Tensor> {
 		let there = self.values.get(value as usize)?;

@@ -97,7 +97,7 @@ impl Traces {
 
 	/// How many computed values are in memory.
 	pub(crate) fn values(&self) -> usize {
-		lock(&self.recent.list).len()
+		lock(&self.recent.list).iter().filter(|(_, _, held)| matches!(held, Held::Computed(_))).count()
 	}
 }
 
