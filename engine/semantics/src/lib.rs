@@ -13,6 +13,9 @@
 //! | [`merkle`], [`commit`] | the trees, the domain-separated hash, roots, `ModelId`, statements |
 //! | [`model`] | a graph with its weights, checked node by node |
 //! | [`eval`] | the reference evaluation, built on the element functions and on nothing else |
+//! | [`mod@trace`] | all values of an inference as one root, and how its trees are opened in pieces |
+//! | [`judge`] | disputes: what is published, demanded and opened, and what proves a trace wrong |
+//! | [`prover`] | the two sides of a dispute, off chain |
 //!
 //! A semantics version never changes once a model has been registered under it: a different bit is a different version.
 

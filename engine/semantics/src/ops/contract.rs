@@ -24,7 +24,7 @@ const LONG_RUN: u32 = 16;
 /// The chain that a step starting at reduction element `start` goes on with.
 #[inline]
 fn chain(state: State, start: u64) -> f32 {
-	if start % BLOCK == 0 {
+	if start.is_multiple_of(BLOCK) {
 		0.0
 	} else {
 		f32::from_bits(state.0[1] as u32)
@@ -35,7 +35,7 @@ fn chain(state: State, start: u64) -> f32 {
 /// total.
 #[inline]
 fn fold(state: State, chain: f32, end: u64, reduction: u64) -> State {
-	if end % BLOCK != 0 && end < reduction {
+	if !end.is_multiple_of(BLOCK) && end < reduction {
 		return State([state.0[0], u64::from(state_bits(chain))]);
 	}
 	let total = f32::from_bits(state.0[0] as u32) + chain;

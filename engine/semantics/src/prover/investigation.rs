@@ -318,7 +318,7 @@ impl<M: Deref<Target = Model>, V: Values> Investigation<M, V> {
 	}
 
 	/// A proof that a weight is not the model's.
-	fn prove_weight(&self, value: ValueId, number: u32) -> Option<Next> {
+	pub(crate) fn prove_weight(&self, value: ValueId, number: u32) -> Option<Next> {
 		let (roots, tree) = (self.own.model.weight_roots(), &self.own.trees.weights);
 		let (first, published) = &self.roots;
 		let position = usize::try_from(u64::from(value).checked_sub(*first)?).ok()?;

@@ -12,7 +12,7 @@ pub struct Rng(pub u64);
 
 impl Rng {
 	/// The next 64 bits.
-	pub fn next(&mut self) -> u64 {
+	pub fn bits(&mut self) -> u64 {
 		self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
 		let mut z = self.0;
 		z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ impl Rng {
 
 	/// A number below `n`; 0 when `n` is 0.
 	pub fn below(&mut self, n: u64) -> u64 {
-		self.next() % n.max(1)
+		self.bits() % n.max(1)
 	}
 
 	/// A number from `low` to `high`, both included.
@@ -63,9 +63,9 @@ pub fn tensor(rng: &mut Rng, ty: &TensorType) -> Tensor {
 				])
 				.to_bits(),
 			),
-			DType::F32 if rng.one_in(100) => rng.next() & 0xffff_ffff,
+			DType::F32 if rng.one_in(100) => rng.bits() & 0xffff_ffff,
 			DType::F32 => u64::from(((rng.below(8001) as f32 - 4000.0) / 999.0).to_bits()),
-			_ => rng.next(),
+			_ => rng.bits(),
 		};
 		bytes.extend_from_slice(&bits.to_le_bytes()[..ty.dtype.size()]);
 	}

@@ -108,7 +108,7 @@ fn pad(rng: &mut Rng, size: Size) -> Draft {
 	let ty = TensorType::new(rng.pick(&DType::ALL), dims(rng, size, 0, 4));
 	let mut border = || ty.dims.iter().map(|_| rng.between(0, 2)).collect();
 	let (before, after) = (border(), border());
-	(Op::Pad(Pad { before, after, value: rng.next() }), vec![ty])
+	(Op::Pad(Pad { before, after, value: rng.bits() }), vec![ty])
 }
 
 fn unary(rng: &mut Rng, size: Size) -> Draft {
@@ -169,7 +169,7 @@ fn conv(rng: &mut Rng, size: Size) -> Draft {
 	let mut x = vec![rng.between(1, 2)];
 	let mut w = vec![groups * rng.between(1, 3)];
 	for _ in 0..axes {
-		let kernel = if rng.one_in(8) { rng.between(1, 12) } else { rng.between(1, 4) };
+		let kernel = if rng.one_in(3) { rng.between(4, 14) } else { rng.between(1, 4) };
 		w.push(if size == Size::Hostile { rng.pick(&[1, 3, 16, 31, 32, 64]) } else { kernel });
 		x.push(match size {
 			Size::Small => kernel + rng.between(0, 5),
@@ -203,7 +203,7 @@ fn pool(rng: &mut Rng, size: Size) -> Draft {
 	let axes = rng.between(0, 3) as usize;
 	let (mut x, mut kernel) = (vec![rng.between(1, 2)], vec![]);
 	for _ in 0..axes {
-		kernel.push(if rng.one_in(6) { rng.between(1, 20) } else { rng.between(1, 4) });
+		kernel.push(if rng.one_in(2) { rng.between(5, 20) } else { rng.between(1, 4) });
 		x.push(match size {
 			Size::Small => kernel.last().copied().unwrap_or(1) + rng.between(0, 4),
 			Size::Hostile => dim(rng, size),
