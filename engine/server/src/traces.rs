@@ -2,7 +2,7 @@
 
 use std::{
 	collections::{HashMap, VecDeque},
-	sync::{Arc, Mutex},
+	sync::{Arc, Mutex, TryLockError},
 };
 
 use assay_semantics::{
@@ -51,8 +51,13 @@ impl Traces {
 		let (slot, used) = by_id.get_mut(id)?;
 		*tick += 1;
 		*used = *tick;
-		let there = slot.try_lock().ok()?;
-		there.clone()
+		let there = match slot.try_lock() {
+			Ok(there) => there.clone(),
+			// Whoever panicked had not put anything there.
+			Err(TryLockError::Poisoned(there)) => there.into_inner().clone(),
+			Err(TryLockError::WouldBlock) => None,
+		};
+		there
 	}
 
 	fn slot(&self, id: TraceId) -> Arc<Slot> {

@@ -298,3 +298,35 @@ fn work_should_be_put_off_when_the_queue_is_full() {
 	let mut trace = engine.find_trace(&"t".parse().unwrap()).unwrap();
 	assert!(matches!(runtime.block_on(trace.wait(wait)), assay_server::State::Done(_)));
 }
+
+/// Panics the first time.
+struct Stumbling(AtomicU64);
+
+impl Evaluator for Stumbling {
+	fn outputs(&self, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+		assay_semantics::evaluate(model, inputs)
+	}
+
+	fn values(
+		&self,
+		model: &Model,
+		inputs: &[Tensor],
+		only: Option<&[ValueId]>,
+		visit: &mut dyn FnMut(ValueId, &Tensor),
+	) -> Result<(), EvalError> {
+		assert!(self.0.fetch_add(1, Ordering::SeqCst) > 0, "the first time is when it breaks");
+		Counting::default().values(model, inputs, only, visit)
+	}
+}
+
+#[test]
+fn trace_should_be_built_when_the_evaluation_panicked_before() {
+	let server = Server::with(EngineOptions { threads: 1, ..Default::default() }, Stumbling(AtomicU64::new(0)));
+	let answer = put(&server, "a", &shade(1));
+	assert_eq!(answer.status, 500);
+	assert!(answer.error().contains("when it breaks"));
+	assert_eq!(put(&server, "b", &shade(1)).status, 200);
+	let demand = Demand::Tiles { at: Coordinate::of(middle()) }.encode();
+	assert_eq!(open(&server, "b", &demand).status, 200);
+	assert_eq!(open(&server, "a", &demand).status, 500);
+}

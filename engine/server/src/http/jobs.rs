@@ -85,8 +85,12 @@ pub(super) async fn poll(
 }
 
 pub(super) async fn answer(mut ticket: Ticket, wait: Duration) -> Result<Response, ApiError> {
+	reply(ticket.wait(wait).await)
+}
+
+pub(super) fn reply(state: JobState) -> Result<Response, ApiError> {
 	let pending = |state| Ok((StatusCode::ACCEPTED, Json(serde_json::json!({ "state": state }))).into_response());
-	match ticket.wait(wait).await {
+	match state {
 		JobState::Queued => pending("queued"),
 		JobState::Running => pending("running"),
 		JobState::Done(output) => {

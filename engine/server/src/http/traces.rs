@@ -15,7 +15,7 @@ use codec::DecodeAll;
 
 use super::{
 	body,
-	jobs::{answer, key, query},
+	jobs::{answer, key, query, reply},
 	ApiError,
 };
 use crate::{Engine, State as JobState};
@@ -59,7 +59,7 @@ pub(super) async fn open(
 	let mut trace = engine.find_trace(&key).ok_or_else(unknown)?;
 	match trace.wait(query.wait).await {
 		JobState::Done(_) => {}
-		_ => return answer(trace, std::time::Duration::ZERO).await,
+		state => return reply(state),
 	}
 	let ticket = engine.open_trace(&key, demand.into())?.ok_or_else(unknown)?;
 	answer(ticket, query.wait.saturating_sub(start.elapsed())).await
