@@ -43,7 +43,7 @@ pub mod trace;
 pub use commit::{
 	hash, side_byte_len, side_root, statement, tensor_root, CommitError, ModelHeader, Side, STATEMENT_VERSION,
 };
-pub use eval::{evaluate, evaluate_node, trace, EvalError};
+pub use eval::{evaluate, evaluate_node, trace, EvalError, Walk};
 pub use ir::{Node, Op, ValueId};
 pub use model::{Model, ModelError, Names};
 pub use ops::TypeError;
