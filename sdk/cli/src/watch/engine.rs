@@ -1,7 +1,7 @@
 //! An inference engine over HTTP, as a watchtower uses it.
 
 use assay_semantics::hash;
-use codec::{Compact, Decode, DecodeAll, Encode};
+use codec::{Decode, DecodeAll, Encode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Bytes, client::conn::http1, header, Method, Request};
 use hyper_util::rt::TokioIo;
@@ -94,16 +94,9 @@ fn job_key(model: &[u8; 32], input: &[u8]) -> String {
 	format!("watch-{}", hex::encode(hash(b"assay/watch/job", &[model, input])))
 }
 
-/// The body of a request for advice: input, publication, and answers with their demands. All messages are encoded already.
+/// The body of a request for advice: input, publication, and answers with their demands, each a byte string.
 fn investigation(input: &[u8], publication: &[u8], answers: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
-	let mut body = input.to_vec().encode();
-	body.extend(publication);
-	body.extend(Compact(answers.len() as u64).encode());
-	for (demand, answer) in answers {
-		body.extend(demand);
-		body.extend(answer);
-	}
-	body
+	(input, publication, answers).encode()
 }
 
 impl Engine {
@@ -255,7 +248,7 @@ mod tests {
 		let answers = vec![(vec![1], vec![2, 2]), (vec![3], vec![4, 4])];
 		assert_eq!(engine.advice(&[0; 32], &[8; 3], &[7; 5], &answers).await, Ok(advice));
 		assert!(matches!(engine.advice(&[0; 32], &[], &[], &[]).await, Err(Trouble::Down(_))));
-		let body = [12, 8, 8, 8, 7, 7, 7, 7, 7, 8, 1, 2, 2, 3, 4, 4];
+		let body = [12, 8, 8, 8, 20, 7, 7, 7, 7, 7, 8, 4, 1, 8, 2, 2, 4, 3, 8, 4, 4];
 		assert!(served.await.unwrap()[0].ends_with(&[b"\r\n\r\n".as_slice(), &body].concat()));
 	}
 
