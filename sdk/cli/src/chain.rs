@@ -239,16 +239,31 @@ impl Chain {
 		let output = view.context("the chain has no such view function").with_context(context)?.output_ty();
 		let payload = dynamic::view_function_call::<A, R>(pallet, function, arguments);
 		let encoded = at.view_functions().encode_args(payload).with_context(context)?;
+		let (_, arguments) = encoded.split_at_checked(VIEW_FUNCTION_ID).with_context(context)?;
+		let reply = self.view_encoded(at, pallet, function, arguments).await?;
+		R::decode_as_type(&mut &reply[..], output, metadata.types()).with_context(context)
+	}
+
+	/// What a view function says, encoded, to encoded arguments.
+	pub async fn view_encoded(
+		&self,
+		at: &At,
+		pallet: &str,
+		function: &str,
+		arguments: &[u8],
+	) -> anyhow::Result<Vec<u8>> {
+		let context = || format!("cannot ask {pallet}.{function}");
+		let metadata = at.metadata_ref();
+		let view = metadata.pallet_by_name(pallet).and_then(|pallet| pallet.view_function_by_name(function));
+		let id = view.context("the chain has no such view function").with_context(context)?.query_id();
 		// The runtime API takes the function's id and its arguments *as bytes*, and gives a result of bytes; subxt 0.50 leaves
 		// both lengths out.
-		let (id, arguments) = encoded.split_at_checked(VIEW_FUNCTION_ID).with_context(context)?;
-		let parameters = [id, &arguments.encode()].concat();
+		let parameters = [&id[..], &arguments.encode()].concat();
 		let reply = at.view_functions().call_raw(Some(&parameters)).await.with_context(context)?;
-		let reply = match reply.split_first() {
-			Some((0, bytes)) => Vec::<u8>::decode(&mut &*bytes).with_context(context)?,
+		match reply.split_first() {
+			Some((0, bytes)) => Vec::<u8>::decode(&mut &*bytes).with_context(context),
 			_ => bail!("{}: the chain could not carry it out", context()),
-		};
-		R::decode_as_type(&mut &reply[..], output, metadata.types()).with_context(context)
+		}
 	}
 
 	/// A constant.
