@@ -305,7 +305,8 @@ impl Engine {
 		command.arg("--store").arg(self.folder.path().join("models")).args(&self.faults);
 		command.args(["--listen", &self.address.to_string(), "--threads", "1"]);
 		let mut process = Process::start(name, &mut command, &self.folder.path().join("engine.log"));
-		let words = format!("serving {} models", self.models);
+		let words =
+			if self.faults.is_empty() { format!("serving {} models", self.models) } else { "serving at".to_owned() };
 		process.wait_for("that it serves", |line| line.contains(&words).then_some(()));
 		self.process = Some(process);
 	}

@@ -45,6 +45,11 @@ pub fn value_root(ty: &TensorType, tiles_root: &Hash) -> Hash {
 	hash(b"assay/value", &[&ty.encode(), tiles_root])
 }
 
+/// The value root of a tensor whose bytes fit its type.
+pub fn root_of(tensor: &crate::Tensor) -> Hash {
+	value_root(&tensor.ty, &tiles_root(&tensor.bytes))
+}
+
 /// The value root of a tensor: type and bytes.
 pub fn tensor_root(ty: &TensorType, bytes: &[u8]) -> Result<Hash, CommitError> {
 	ty.check().map_err(CommitError::Type)?;

@@ -2,7 +2,7 @@
 
 use crate::{
 	ops::{self, canonical, dispatch, element_of, Bits, Operator, Read, Site},
-	Model, Op, Tensor, TensorType, TypeError,
+	Model, Op, Tensor, TensorType, TypeError, ValueId,
 };
 use alloc::{collections::TryReserveError, vec::Vec};
 use core::fmt;
@@ -62,63 +62,134 @@ pub fn evaluate_node(op: &Op, ins: &[&Tensor]) -> Result<Tensor, EvalError> {
 
 /// The outputs of `model` on these inputs. A value is dropped as soon as nothing needs it.
 pub fn evaluate(model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
-	let mut last_use: Vec<usize> = (0..model.nodes().len()).collect();
-	for (at, node) in model.nodes().iter().enumerate() {
-		for value in &node.inputs {
-			last_use[*value as usize] = at;
-		}
-	}
-	last_use[model.first_output()..].fill(usize::MAX);
-	let values = run(model, inputs, &last_use)?;
-	Ok(values.into_iter().skip(model.first_output()).flatten().collect())
+	let outputs: Vec<ValueId> = (0u32..).take(model.nodes().len()).skip(model.first_output()).collect();
+	let mut walk = Walk::to(model, inputs, &outputs)?;
+	while walk.step()?.is_some() {}
+	outputs.iter().map(|v| walk.take(*v).ok_or(EvalError::Memory)).collect()
 }
 
 /// All values of `model` on these inputs, in order. Inputs and weights are given as they were committed to, raw.
 pub fn trace(model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
-	let keep = alloc::vec![usize::MAX; model.nodes().len()];
-	let values = run(model, inputs, &keep)?;
-	let whole = values.into_iter().zip(model.nodes()).map(|(value, node)| match (&node.op, value) {
-		(Op::Input(i), _) => Ok(inputs[*i as usize].clone()),
-		(Op::Weight(i), _) => Ok(model.weights()[*i as usize].clone()),
-		(_, value) => value.ok_or(EvalError::Memory),
-	});
-	whole.collect()
-}
-
-/// Runs every node and keeps value `i` until node `last_use[i]` is done. Sources stay where they are and are `None`.
-///
-/// Indexing is safe here: a `Model` is checked when it is made, so operands precede their node and weights exist.
-fn run(model: &Model, inputs: &[Tensor], last_use: &[usize]) -> Result<Vec<Option<Tensor>>, EvalError> {
-	let types = &model.header().inputs;
-	if inputs.len() != types.len() {
-		return Err(EvalError::Inputs { expected: types.len(), got: inputs.len() });
-	}
-	for (input, (tensor, ty)) in inputs.iter().zip(types).enumerate() {
-		if tensor.ty != *ty || ty.byte_len() != Some(tensor.bytes.len() as u64) {
-			return Err(EvalError::Input { input });
-		}
-	}
-	let mut values: Vec<Option<Tensor>> = Vec::new();
-	for (at, node) in model.nodes().iter().enumerate() {
-		if matches!(node.op, Op::Input(_) | Op::Weight(_)) {
-			values.push(None);
-			continue;
-		}
-		let operand = |value: u32| match &model.nodes()[value as usize].op {
-			Op::Input(i) => inputs.get(*i as usize),
-			Op::Weight(i) => model.weights().get(*i as usize),
-			_ => values[value as usize].as_ref(),
-		};
-		let ins: Option<Vec<&Tensor>> = node.inputs.iter().map(|v| operand(*v)).collect();
-		let value = evaluate_node(&node.op, &ins.ok_or(EvalError::Memory)?)?;
-		values.push(Some(value));
-		for v in node.inputs.iter().chain([&(at as u32)]) {
-			if last_use[*v as usize] <= at {
-				values[*v as usize] = None;
-			}
-		}
+	let mut walk = Walk::all(model, inputs)?;
+	let mut values = Vec::new();
+	while let Some(value) = walk.step()? {
+		values.push(walk.value(value).cloned().ok_or(EvalError::Memory)?);
 	}
 	Ok(values)
+}
+
+/// An evaluation, one value at a time. What is computed is dropped as soon as nothing needs it, so memory is bounded by the
+/// largest values that live together, not by the trace.
+///
+/// Indexing is safe here: a `Model` is checked when it is made, so operands precede their node and weights exist.
+pub struct Walk<'a> {
+	model: &'a Model,
+	inputs: &'a [Tensor],
+	/// The last node that reads a value, or the value itself; none for values that nobody asks for.
+	last_use: Vec<Option<usize>>,
+	/// Values that are computed. Sources stay where they are.
+	values: Vec<Option<Tensor>>,
+	/// The next node.
+	at: usize,
+	/// The last value that was computed.
+	last: Option<usize>,
+	live: usize,
+}
+
+impl<'a> Walk<'a> {
+	/// A walk through all values, of which none is kept longer than it is needed.
+	pub fn all(model: &'a Model, inputs: &'a [Tensor]) -> Result<Self, EvalError> {
+		Self::new(model, inputs, (0..model.nodes().len()).map(Some).collect())
+	}
+
+	/// A walk through these values and what they are computed from. These are kept to the end.
+	pub fn to(model: &'a Model, inputs: &'a [Tensor], values: &[ValueId]) -> Result<Self, EvalError> {
+		let mut last_use = alloc::vec![None; model.nodes().len()];
+		for value in values {
+			if let Some(last) = last_use.get_mut(*value as usize) {
+				*last = Some(usize::MAX);
+			}
+		}
+		Self::new(model, inputs, last_use)
+	}
+
+	fn new(model: &'a Model, inputs: &'a [Tensor], mut last_use: Vec<Option<usize>>) -> Result<Self, EvalError> {
+		let types = &model.header().inputs;
+		if inputs.len() != types.len() {
+			return Err(EvalError::Inputs { expected: types.len(), got: inputs.len() });
+		}
+		for (input, (tensor, ty)) in inputs.iter().zip(types).enumerate() {
+			if tensor.ty != *ty || ty.byte_len() != Some(tensor.bytes.len() as u64) {
+				return Err(EvalError::Input { input });
+			}
+		}
+		for (at, node) in model.nodes().iter().enumerate().rev() {
+			if last_use[at].is_some() {
+				node.inputs.iter().for_each(|v| last_use[*v as usize] = last_use[*v as usize].max(Some(at)));
+			}
+		}
+		let values = model.nodes().iter().map(|_| None).collect();
+		Ok(Self { model, inputs, last_use, values, at: 0, last: None, live: 0 })
+	}
+
+	/// Goes on to the next value that is asked for; none at the end. Drops what only the value before needed.
+	pub fn step(&mut self) -> Result<Option<ValueId>, EvalError> {
+		if let Some(last) = self.last.take() {
+			for v in self.model.nodes()[last].inputs.iter().map(|v| *v as usize).chain([last]) {
+				if self.last_use[v] <= Some(last) {
+					self.live -= usize::from(self.values[v].take().is_some());
+				}
+			}
+		}
+		while self.last_use.get(self.at).is_some_and(Option::is_none) {
+			self.at += 1;
+		}
+		let at = self.at;
+		let Some(node) = self.model.nodes().get(at) else { return Ok(None) };
+		if !matches!(node.op, Op::Input(_) | Op::Weight(_)) {
+			let ins: Option<Vec<&Tensor>> = node.inputs.iter().map(|v| self.value(*v)).collect();
+			let value = evaluate_node(&node.op, &ins.ok_or(EvalError::Memory)?)?;
+			self.values[at] = Some(value);
+			self.live += 1;
+		}
+		self.last = Some(at);
+		self.at += 1;
+		Ok(Some(at as ValueId))
+	}
+
+	/// The model.
+	pub fn model(&self) -> &'a Model {
+		self.model
+	}
+
+	/// A source, or a value that was computed and is still needed.
+	pub fn value(&self, value: ValueId) -> Option<&Tensor> {
+		let there = self.values.get(value as usize)?;
+		there.as_ref().or_else(|| match self.model.nodes().get(value as usize)?.op {
+			Op::Input(i) => self.inputs.get(i as usize),
+			Op::Weight(i) => self.model.weights().get(i as usize),
+			_ => None,
+		})
+	}
+
+	/// Takes a value out: one that the walk is to, at its end.
+	pub fn take(&mut self, value: ValueId) -> Option<Tensor> {
+		let taken = self.values.get_mut(value as usize)?.take()?;
+		self.live -= 1;
+		Some(taken)
+	}
+
+	/// Goes on with another tensor in place of the value of the last step. For tests of what happens to liars.
+	pub fn replace(&mut self, tensor: Tensor) {
+		if let Some(value) = self.last.and_then(|last| self.values.get_mut(last)) {
+			self.live += usize::from(value.replace(tensor).is_none());
+		}
+	}
+
+	/// The number of computed values in memory.
+	pub fn live(&self) -> usize {
+		self.live
+	}
 }
 
 /// Why there is no result. None of them depends on the values of the inputs.

@@ -35,14 +35,15 @@ pub mod model;
 pub mod ops;
 pub mod prover;
 pub mod tensor;
-#[cfg(any(test, feature = "testing"))]
+// Native builds only; the runtime is built without it.
+#[cfg(any(test, feature = "std"))]
 pub mod testing;
 pub mod trace;
 
 pub use commit::{
 	hash, side_byte_len, side_root, statement, tensor_root, CommitError, ModelHeader, Side, STATEMENT_VERSION,
 };
-pub use eval::{evaluate, evaluate_node, trace, EvalError};
+pub use eval::{evaluate, evaluate_node, trace, EvalError, Walk};
 pub use ir::{Node, Op, ValueId};
 pub use model::{Model, ModelError, Names};
 pub use ops::TypeError;

@@ -36,6 +36,7 @@ pub struct Names {
 pub struct Model {
 	nodes: Vec<Node>,
 	weights: Vec<Tensor>,
+	weight_roots: Vec<Hash>,
 	outputs: u32,
 	names: Names,
 	header: ModelHeader,
@@ -92,10 +93,10 @@ impl Model {
 			outputs: Vec::new(),
 			max_iterations: 1,
 		};
-		let mut model = Self { nodes, weights, outputs, names, header };
+		let mut model = Self { nodes, weights, weight_roots: Vec::new(), outputs, names, header };
 		model.check()?;
-		let roots: Result<Vec<Hash>, _> = model.weights.iter().map(|w| commit::tensor_root(&w.ty, &w.bytes)).collect();
-		model.header.weight_root = commit::weight_root(&roots.map_err(|_| ModelError::Nodes)?);
+		model.weight_roots = model.weights.iter().map(commit::root_of).collect();
+		model.header.weight_root = commit::weight_root(&model.weight_roots);
 		model.header.ir_root = commit::ir_root(&model.nodes);
 		model.header.inputs = model.input_nodes().map(|n| n.ty.clone()).collect();
 		model.header.outputs = model.output_nodes().iter().map(|n| n.ty.clone()).collect();
@@ -120,6 +121,11 @@ impl Model {
 	/// The weights.
 	pub fn weights(&self) -> &[Tensor] {
 		&self.weights
+	}
+
+	/// The value roots of the weights.
+	pub fn weight_roots(&self) -> &[Hash] {
+		&self.weight_roots
 	}
 
 	/// The names.

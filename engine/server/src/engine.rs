@@ -13,11 +13,13 @@ use std::{
 };
 
 use assay_semantics::{side_byte_len, EvalError, Model, Tensor, TensorType};
+use codec::Encode;
 use tokio::sync::watch;
 
 use crate::{
-	jobs::{Job, Jobs},
-	Failure, JobKey, ModelId, Refusal, State, Store, StoreError,
+	jobs::{Job, Jobs, Key, Task, Work},
+	traces::{self, Inquiry, OwnTrace, Traces},
+	Evaluator, Failure, JobKey, ModelId, Refusal, State, Store, StoreError,
 };
 
 /// How much of everything the engine allows itself.
@@ -39,6 +41,10 @@ pub struct EngineOptions {
 	pub max_result_bytes: usize,
 	/// Models that are kept in memory.
 	pub max_models: usize,
+	/// Traces that are kept: their inputs, and about 200 bytes for each value.
+	pub max_traces: usize,
+	/// Bytes of values of traces that are kept after they were computed again.
+	pub max_value_bytes: usize,
 }
 
 impl Default for EngineOptions {
@@ -52,12 +58,11 @@ impl Default for EngineOptions {
 			max_results: 10_000,
 			max_result_bytes: 256 << 20,
 			max_models: 16,
+			max_traces: 16,
+			max_value_bytes: 256 << 20,
 		}
 	}
 }
-
-/// What turns inputs into outputs. It has to give the bits that `assay_semantics::evaluate` gives.
-pub type Evaluator = Box<dyn Fn(&Model, &[Tensor]) -> Result<Vec<Tensor>, EvalError> + Send + Sync>;
 
 /// Keeps models and evaluates them. Dropping it forgets what waits; evaluations that have begun end by themselves.
 pub struct Engine {
@@ -67,11 +72,12 @@ pub struct Engine {
 struct Shared {
 	store: Store,
 	options: EngineOptions,
-	evaluate: Evaluator,
+	evaluator: Arc<dyn Evaluator>,
 	models: Mutex<Models>,
 	/// Held while a model is loaded, so that no model is loaded twice at once.
 	loading: Mutex<()>,
 	jobs: Mutex<Jobs>,
+	traces: Traces,
 	work: Condvar,
 	counters: Counters,
 }
@@ -90,6 +96,7 @@ struct Counters {
 	panicked: AtomicU64,
 	refused: AtomicU64,
 	loaded: AtomicU64,
+	traced: AtomicU64,
 }
 
 fn count(counter: &AtomicU64) {
@@ -97,27 +104,28 @@ fn count(counter: &AtomicU64) {
 }
 
 /// A panic on another thread leaves our tables whole: nothing that can panic runs while they are locked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 	mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Engine {
 	/// Opens the store in a folder, which is made if needed, and starts the threads. Evaluates with the reference.
 	pub fn open(store: impl Into<PathBuf>, options: EngineOptions) -> Result<Self, StoreError> {
-		Ok(Self::new(Store::open(store)?, options, Box::new(assay_semantics::evaluate)))
+		Ok(Self::new(Store::open(store)?, options, assay_semantics::evaluate))
 	}
 
-	/// Starts the threads over an open store, with another evaluator.
-	pub fn new(store: Store, mut options: EngineOptions, evaluate: Evaluator) -> Self {
+	/// Starts the threads over an open store, with another evaluator than the reference.
+	pub fn new(store: Store, mut options: EngineOptions, evaluator: impl Evaluator) -> Self {
 		if options.threads == 0 {
 			options.threads = std::thread::available_parallelism().map_or(1, |n| n.get());
 		}
 		let shared = Arc::new(Shared {
 			store,
-			evaluate,
+			evaluator: Arc::new(evaluator),
 			models: Mutex::default(),
 			loading: Mutex::default(),
 			jobs: Mutex::new(Jobs::new(&options)),
+			traces: Traces::new(options.max_traces, options.max_value_bytes),
 			work: Condvar::new(),
 			counters: Counters::default(),
 			options,
@@ -155,16 +163,48 @@ impl Engine {
 	/// Starts a job, or finds the one that was started under the same key before. The input is that of all input
 	/// tensors, one after the other, raw and little-endian.
 	pub fn submit(&self, key: JobKey, model: ModelId, input: Vec<u8>) -> Result<Ticket, Refusal> {
-		self.take(Job::new(Some(key), model, input))
+		self.take(Job::new(Some(Key::Job(key)), model, input, Work::Infer))
 	}
 
 	/// Starts a job that nobody can ask for again; it is dropped from the queue with its ticket.
 	pub fn submit_once(&self, model: ModelId, input: Vec<u8>) -> Result<Ticket, Refusal> {
-		self.take(Job::new(None, model, input))
+		self.take(Job::new(None, model, input, Work::Infer))
+	}
+
+	/// Starts to build the trace of an input, or finds the one that was started under the same key before. When it is done,
+	/// the ticket has the encoded `Publication`.
+	pub fn submit_trace(&self, key: JobKey, model: ModelId, input: Vec<u8>) -> Result<Ticket, Refusal> {
+		self.take(Job::new(Some(Key::Trace(key)), model, input, Work::Trace))
+	}
+
+	/// Starts to answer an encoded `Demand` on a trace that is built, or finds the answer. None when there is no such trace
+	/// (any more): it has to be submitted again. When it is done, the ticket has the encoded `Answer`.
+	pub fn open_trace(&self, key: &JobKey, demand: Vec<u8>) -> Result<Option<Ticket>, Refusal> {
+		let known = lock(&self.shared.jobs).find(&Key::Trace(key.clone()));
+		let built = known.and_then(|job| Some((job.model, job.built()?)));
+		let Some((model, id)) = built else { return Ok(None) };
+		let Some(trace) = self.shared.traces.get(&id) else { return Ok(None) };
+		self.take(Job::asked(&id, model, demand, Work::Open(trace))).map(Some)
+	}
+
+	/// Starts to look into somebody's trace, or finds what was found. The body is the SCALE encoding of the input, the
+	/// encoded `Publication`, and a list of encoded `Demand`s, each with its encoded `Answer`; all of them are byte strings.
+	/// When it is done, the ticket has the encoded `Advice`.
+	pub fn investigate(&self, model: ModelId, body: Vec<u8>) -> Result<Ticket, Refusal> {
+		self.take(Job::asked(&model.0, model, body, Work::Investigate))
 	}
 
 	/// The job with this key, if it was submitted and has not been evicted since.
 	pub fn find(&self, key: &JobKey) -> Option<Ticket> {
+		self.ticket(&Key::Job(key.clone()))
+	}
+
+	/// The trace with this key, as [`Engine::find`] finds jobs.
+	pub fn find_trace(&self, key: &JobKey) -> Option<Ticket> {
+		self.ticket(&Key::Trace(key.clone()))
+	}
+
+	fn ticket(&self, key: &Key) -> Option<Ticket> {
 		lock(&self.shared.jobs).find(key).map(|job| Ticket { state: job.state.subscribe() })
 	}
 
@@ -175,7 +215,9 @@ impl Engine {
 		};
 		let is_stored = self.loaded(job.model).is_some() || self.shared.store.contains(job.model);
 		let mut jobs = lock(&self.shared.jobs);
-		match jobs.same(&job) {
+		// A trace that is gone has to be built again.
+		let is_lost = |known: &Job| known.built().is_some_and(|id| self.shared.traces.get(&id).is_none());
+		match jobs.same(&job).map(|known| known.filter(|known| !is_lost(known))) {
 			Ok(Some(known)) => return Ok(Ticket { state: known.state.subscribe() }),
 			Ok(None) if !is_stored => return refused(Refusal::UnknownModel(job.model)),
 			Ok(None) => {}
@@ -204,6 +246,9 @@ impl Engine {
 			("jobs_refused_total", "counter", "Jobs that were not taken.", get(&counters.refused)),
 			("jobs_queued", "gauge", "Jobs that wait for a thread.", queued),
 			("models_loaded_total", "counter", "Models read from the store.", get(&counters.loaded)),
+			("traces_built_total", "counter", "Traces built.", get(&counters.traced)),
+			("traces_kept", "gauge", "Traces whose roots are kept.", self.shared.traces.len() as u64),
+			("values_kept", "gauge", "Values of traces in memory.", self.shared.traces.values() as u64),
 		] {
 			// Writing to a string cannot fail.
 			let _ = write!(text, "# HELP assay_engine_{name} {help}\n# TYPE assay_engine_{name} {kind}\n");
@@ -286,8 +331,8 @@ impl Shared {
 			}
 			job.state.send_replace(State::Running);
 			count(&self.counters.started);
-			let input = job.take_input();
-			let state = match catch_unwind(AssertUnwindSafe(|| self.run(job.model, input))) {
+			let Some(task) = job.take() else { continue };
+			let state = match catch_unwind(AssertUnwindSafe(|| self.run(job.model, &job.digest, task))) {
 				Ok(Ok(output)) => {
 					count(&self.counters.done);
 					State::Done(Arc::new(output))
@@ -321,17 +366,45 @@ impl Shared {
 		}
 	}
 
-	fn run(&self, id: ModelId, input: Vec<u8>) -> Result<Vec<u8>, Failure> {
+	fn run(&self, id: ModelId, digest: &[u8; 32], task: Task) -> Result<Vec<u8>, Failure> {
+		match task.work {
+			Work::Infer => self.infer(id, task.input),
+			Work::Trace => Ok(self.trace(id, digest, &task.input)?.publication().encode()),
+			Work::Open(trace) => traces::open(&trace, &task.input),
+			Work::Investigate => {
+				let inquiry = Inquiry::decode(&task.input)?;
+				let digest = Job::digest_of(&inquiry.input);
+				inquiry.advise(self.trace(id, &digest, &inquiry.input)?)
+			}
+		}
+	}
+
+	fn infer(&self, id: ModelId, input: Vec<u8>) -> Result<Vec<u8>, Failure> {
 		let model = self.model(id).map_err(|e| Failure::Engine(e.to_string()))?;
-		let header = model.header();
-		let inputs = split(&header.inputs, &input)?;
+		let inputs = split(&model.header().inputs, &input)?;
 		drop(input);
-		let outputs = (self.evaluate)(&model, &inputs).map_err(|e| match e {
-			EvalError::Memory => Failure::Engine(e.to_string()),
-			_ => Failure::Input(e.to_string()),
-		})?;
+		let outputs = self.evaluator.outputs(&model, &inputs).map_err(evaluation)?;
 		let bytes = outputs.into_iter().map(|output| output.bytes);
 		Ok(bytes.reduce(|joined, next| [joined, next].concat()).unwrap_or_default())
+	}
+
+	/// The trace of an input with this digest, built if it is not there.
+	fn trace(&self, id: ModelId, digest: &[u8; 32], input: &[u8]) -> Result<OwnTrace, Failure> {
+		let model = self.model(id).map_err(|e| Failure::Engine(e.to_string()))?;
+		let inputs = split(&model.header().inputs, input)?;
+		let built = self.traces.build(traces::trace_id(id, digest), &self.evaluator, model, inputs);
+		let (trace, is_new) = built.map_err(evaluation)?;
+		if is_new {
+			count(&self.counters.traced);
+		}
+		Ok(trace)
+	}
+}
+
+fn evaluation(e: EvalError) -> Failure {
+	match e {
+		EvalError::Memory => Failure::Engine(e.to_string()),
+		_ => Failure::Input(e.to_string()),
 	}
 }
 

@@ -7,12 +7,18 @@ use std::{
 
 use tokio::sync::watch;
 
-use crate::{EngineOptions, JobKey, ModelId};
+use crate::{
+	traces::{trace_id, OwnTrace, TraceId},
+	EngineOptions, JobKey, ModelId,
+};
 
 /// Why a job that was run has no output.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-	/// The input does not fit the model, or the model cannot be evaluated on it.
+	/// The bytes are not what was asked for.
+	#[error("{0}")]
+	Malformed(String),
+	/// The input does not fit the model, or the model cannot be evaluated on it; or a message of a dispute is refused.
 	#[error("{0}")]
 	Input(String),
 	/// The engine lacks something: an intact file of the model, memory. This can be mended, so the job runs again when
@@ -31,7 +37,7 @@ pub enum State {
 	Queued,
 	/// On a thread.
 	Running,
-	/// Done: the output tensors, one after the other, as raw little-endian bytes.
+	/// Done. A job has the output tensors, one after the other, as raw little-endian bytes; other work an encoded message.
 	Done(Arc<Vec<u8>>),
 	/// Done, without an output.
 	Failed(Failure),
@@ -61,26 +67,70 @@ pub enum Refusal {
 	Closing,
 }
 
+/// What a piece of work is called. Jobs and traces have names of their own choosing; the rest is known by what is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+	Job(JobKey),
+	Trace(JobKey),
+	Asked([u8; 32]),
+}
+
+/// What to do with the input.
+pub(crate) enum Work {
+	/// Evaluate the model.
+	Infer,
+	/// Build the trace.
+	Trace,
+	/// Answer a demand, which is the input.
+	Open(OwnTrace),
+	/// Say what to do about somebody's publication; the input is a request's whole body.
+	Investigate,
+}
+
+/// What a thread takes away.
+pub(crate) struct Task {
+	pub(crate) input: Vec<u8>,
+	pub(crate) work: Work,
+}
+
 pub(crate) struct Job {
-	key: Option<JobKey>,
+	key: Option<Key>,
 	pub(crate) model: ModelId,
 	/// Stands for the input once the input is gone.
-	digest: [u8; 32],
-	input: Mutex<Vec<u8>>,
+	pub(crate) digest: [u8; 32],
+	task: Mutex<Option<Task>>,
 	input_len: usize,
 	pub(crate) state: watch::Sender<State>,
 }
 
 impl Job {
-	pub(crate) fn new(key: Option<JobKey>, model: ModelId, input: Vec<u8>) -> Self {
-		let digest = assay_semantics::hash(b"assay/engine/input", &[&input]);
-		let input_len = input.len();
-		Self { key, model, digest, input_len, input: Mutex::new(input), state: watch::Sender::new(State::Queued) }
+	pub(crate) fn new(key: Option<Key>, model: ModelId, input: Vec<u8>, work: Work) -> Self {
+		let digest = Self::digest_of(&input);
+		let (input_len, task) = (input.len(), Mutex::new(Some(Task { input, work })));
+		Self { key, model, digest, input_len, task, state: watch::Sender::new(State::Queued) }
 	}
 
-	/// The input, which the one thread that runs the job takes away.
-	pub(crate) fn take_input(&self) -> Vec<u8> {
-		std::mem::take(&mut self.input.lock().unwrap_or_else(PoisonError::into_inner))
+	/// What stands for an input.
+	pub(crate) fn digest_of(input: &[u8]) -> [u8; 32] {
+		assay_semantics::hash(b"assay/engine/input", &[input])
+	}
+
+	/// A job that is known by all that goes into it.
+	pub(crate) fn asked(of: &[u8; 32], model: ModelId, input: Vec<u8>, work: Work) -> Self {
+		let mut job = Self::new(None, model, input, work);
+		job.key = Some(Key::Asked(assay_semantics::hash(b"assay/engine/asked", &[of, &job.digest])));
+		job
+	}
+
+	/// What to do, which the one thread that runs the job takes away.
+	pub(crate) fn take(&self) -> Option<Task> {
+		self.task.lock().unwrap_or_else(PoisonError::into_inner).take()
+	}
+
+	/// The trace that was built, if this built one.
+	pub(crate) fn built(&self) -> Option<TraceId> {
+		let done = matches!(*self.state.borrow(), State::Done(_));
+		(done && matches!(self.key, Some(Key::Trace(_)))).then(|| trace_id(self.model, &self.digest))
 	}
 
 	/// Whether nobody can ever collect the result.
@@ -107,8 +157,8 @@ pub(crate) struct Jobs {
 	max_queue_bytes: usize,
 	max_results: usize,
 	max_result_bytes: usize,
-	by_key: HashMap<JobKey, (Arc<Job>, Option<Kept>)>,
-	by_age: BTreeMap<u64, JobKey>,
+	by_key: HashMap<Key, (Arc<Job>, Option<Kept>)>,
+	by_age: BTreeMap<u64, Key>,
 	kept_bytes: usize,
 	tick: u64,
 	queue: VecDeque<Arc<Job>>,
@@ -149,7 +199,7 @@ impl Jobs {
 	}
 
 	/// The job with this key, if it is known.
-	pub(crate) fn find(&mut self, key: &JobKey) -> Option<Arc<Job>> {
+	pub(crate) fn find(&mut self, key: &Key) -> Option<Arc<Job>> {
 		let (job, kept) = self.by_key.get_mut(key)?;
 		if let Some(kept) = kept {
 			self.tick += 1;
@@ -218,7 +268,7 @@ impl Jobs {
 		}
 	}
 
-	fn forget(&mut self, key: &JobKey) {
+	fn forget(&mut self, key: &Key) {
 		if let Some((_, Some(kept))) = self.by_key.remove(key) {
 			self.by_age.remove(&kept.tick);
 			self.kept_bytes = self.kept_bytes.saturating_sub(kept.cost);
@@ -231,7 +281,11 @@ mod tests {
 	use super::*;
 
 	fn job(key: &str, input: &[u8]) -> Arc<Job> {
-		Arc::new(Job::new(Some(key.parse().unwrap()), ModelId([1; 32]), input.to_vec()))
+		Arc::new(Job::new(Some(name(key)), ModelId([1; 32]), input.to_vec(), Work::Infer))
+	}
+
+	fn name(key: &str) -> Key {
+		Key::Job(key.parse().unwrap())
 	}
 
 	fn run(jobs: &mut Jobs, key: &str, output: usize) {
@@ -241,7 +295,7 @@ mod tests {
 	}
 
 	fn knows(jobs: &mut Jobs, key: &str) -> bool {
-		jobs.by_key.contains_key(&key.parse().unwrap())
+		jobs.by_key.contains_key(&name(key))
 	}
 
 	#[test]
@@ -249,7 +303,7 @@ mod tests {
 		let mut jobs = Jobs::new(&EngineOptions { max_results: 2, ..Default::default() });
 		run(&mut jobs, "a", 1);
 		run(&mut jobs, "b", 1);
-		jobs.find(&"a".parse().unwrap()).unwrap();
+		jobs.find(&name("a")).unwrap();
 		run(&mut jobs, "c", 1);
 		assert!(knows(&mut jobs, "a") && !knows(&mut jobs, "b") && knows(&mut jobs, "c"));
 	}

@@ -7,19 +7,37 @@
 //! - [`Store`]: a folder of artifacts; every hash is checked when a model is loaded, once.
 //! - [`Engine`]: a bounded queue, a fixed number of threads, and the latest results under the keys of their jobs. What
 //!   is submitted twice under one key runs once. An evaluation that panics fails its own job and nothing else.
-//! - [`serve`]: the Open Inference Protocol v2 under `/v2`, for people and existing clients; jobs by key under
-//!   `/assay/v1`, for the chain's off-chain worker, which collects results on later blocks; counters at `/metrics`.
+//! - Traces, for disputes: a worker publishes and opens its own, a challenger looks into somebody else's. Of a trace the
+//!   engine keeps the roots of its values, 32 bytes each; whoever asks for a value has the model run again up to it. After
+//!   a restart a trace is submitted again, and is the same.
+//! - [`serve`]: the Open Inference Protocol v2 under `/v2`, for people and existing clients; jobs, traces and
+//!   investigations under `/assay/v1`, for the chain's off-chain worker, which collects results on later blocks; counters
+//!   at `/metrics`.
+//!
+//! | under `/assay/v1` | body | reply, once it is there |
+//! |---|---|---|
+//! | `PUT jobs/{key}?model=` | input tensors | output tensors |
+//! | `GET jobs/{key}` | | the same |
+//! | `PUT traces/{key}?model=` | input tensors | `Publication` |
+//! | `POST traces/{key}/open` | `Demand` | `Answer` |
+//! | `POST investigations?model=` | (input tensors, `Publication`, [(`Demand`, `Answer`)]), each a byte string | `Advice` |
+//!
+//! Tensors are raw and little-endian, one after the other; messages are SCALE, from [`assay_semantics::judge`] and
+//! [`assay_semantics::prover`]. All take `wait_ms` and say 202 when it takes longer.
 //!
 //! Absent on purpose: transport encryption, accounts, limits per client. The engine listens where its operator lets it,
 //! which should be a loopback address or a private network.
 
 mod engine;
+mod evaluator;
 mod http;
 mod id;
 mod jobs;
 mod store;
+mod traces;
 
-pub use engine::{Engine, EngineOptions, Evaluator, Ticket};
+pub use engine::{Engine, EngineOptions, Ticket};
+pub use evaluator::Evaluator;
 pub use http::serve;
 pub use id::{BadName, JobKey, ModelId};
 pub use jobs::{Failure, Refusal, State};

@@ -78,6 +78,9 @@ struct Serve {
 	/// Models that are kept in memory.
 	#[arg(long, default_value_t = EngineOptions::default().max_models)]
 	max_models: usize,
+	/// Traces that are kept for disputes: each its input, and about 200 bytes for each value of the model.
+	#[arg(long, default_value_t = EngineOptions::default().max_traces)]
+	max_traces: usize,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -98,6 +101,7 @@ async fn run(args: Serve) -> anyhow::Result<()> {
 		max_body_bytes: args.max_body_bytes,
 		max_result_bytes: args.max_result_bytes,
 		max_models: args.max_models,
+		max_traces: args.max_traces,
 		..Default::default()
 	};
 	let engine = Arc::new(Engine::open(&args.store, options)?);

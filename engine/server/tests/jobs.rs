@@ -7,6 +7,7 @@ use std::sync::{
 	Arc, Condvar, Mutex,
 };
 
+use assay_semantics::{Model, Tensor};
 use assay_server::{Engine, EngineOptions, Evaluator, Refusal, State, Store};
 use support::{evaluated, shade, Folder, Server, DIGITS};
 
@@ -15,13 +16,13 @@ use support::{evaluated, shade, Folder, Server, DIGITS};
 struct Gate(Arc<(Mutex<bool>, Condvar, AtomicU64)>);
 
 impl Gate {
-	fn evaluator(&self) -> Evaluator {
+	fn evaluator(&self) -> impl Evaluator {
 		let gate = self.clone();
-		Box::new(move |model, inputs| {
+		move |model: &Model, inputs: &[Tensor]| {
 			gate.0 .2.fetch_add(1, Ordering::SeqCst);
 			drop(gate.0 .1.wait_while(gate.0 .0.lock().unwrap(), |open| !*open).unwrap());
 			assay_semantics::evaluate(model, inputs)
-		})
+		}
 	}
 
 	fn open(&self) {
@@ -155,10 +156,10 @@ fn job_should_run_again_when_its_result_was_evicted() {
 
 #[test]
 fn server_should_go_on_when_an_evaluation_panics() {
-	let evaluate: Evaluator = Box::new(|model, inputs| {
+	let evaluate = |model: &Model, inputs: &[Tensor]| {
 		assert!(inputs[0].bytes[0] != 0, "zero is where it breaks");
 		assay_semantics::evaluate(model, inputs)
-	});
+	};
 	let server = Server::with(EngineOptions { threads: 1, ..Default::default() }, evaluate);
 	let answer = server.put("bad", &shade(0), 2000);
 	assert_eq!(answer.status, 500);

@@ -94,7 +94,7 @@ pub mod pallet {
 	use super::*;
 	use crate::{
 		game::Turn,
-		traits::{Claims, Convicted, Judge},
+		traits::{Claims, Convicted, Judge, Verdict},
 		types::Task,
 	};
 	use alloc::vec::Vec;
@@ -704,6 +704,18 @@ pub mod pallet {
 		/// The next block in which somebody's time in the dispute about a job's open claim ends, as far as known.
 		pub fn next_deadline(job: JobId) -> Option<BlockNumberFor<T>> {
 			Self::challenges(job).into_iter().map(|challenge| challenge.move_by).min()
+		}
+
+		/// What the judge says to a proof, before it is sent: the verdict, or what is wrong with the proof in words. `states` is the
+		/// demand for partial states that the proof is about, with the root over those.
+		pub fn judge(
+			model: assay_primitives::ModelId,
+			trace_root: H256,
+			states: Option<(Vec<u8>, H256)>,
+			proof: Vec<u8>,
+		) -> Result<Verdict, Vec<u8>> {
+			let states = states.as_ref().map(|(demand, root)| (demand.as_slice(), *root));
+			T::Judge::judge(&model, &trace_root, states, &proof).map_err(|fault| fault.as_bytes().to_vec())
 		}
 
 		/// What a challenge of a job's open claim puts on hold.

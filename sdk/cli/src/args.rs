@@ -3,6 +3,7 @@
 use crate::{
 	account::Who,
 	amount::{Amount, Share},
+	watch::engine::Engine,
 };
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use std::path::PathBuf;
@@ -43,6 +44,10 @@ pub enum Command {
 	Infer(Infer),
 	/// Look at a job and its result.
 	Job(Job),
+	/// Tell the story of the disputes about a job.
+	Dispute(Dispute),
+	/// Be a watchtower: recompute answers, and challenge the wrong ones.
+	Watch(Watch),
 	/// Be a worker: bond, serve, unbond; or look at one.
 	#[command(subcommand)]
 	Worker(WorkerCommand),
@@ -130,6 +135,39 @@ pub struct Infer {
 pub struct Job {
 	/// The number of the job.
 	pub id: u64,
+}
+
+/// `assay dispute`.
+#[derive(ClapArgs, Debug)]
+pub struct Dispute {
+	/// The number of the job.
+	pub id: u64,
+	/// How many blocks to look through on either side of what is known of the job.
+	#[arg(long, value_name = "BLOCKS", default_value_t = 2_000)]
+	pub reach: u64,
+}
+
+/// `assay watch`.
+#[derive(ClapArgs, Debug)]
+pub struct Watch {
+	/// Your own inference engine. It must have the models in its store.
+	#[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+	pub engine: Engine,
+	/// The share of the answers to check. Which ones, nobody else can tell.
+	#[arg(long, value_name = "PERCENT", default_value = "100%")]
+	pub sample: Share,
+	/// Watch this model only: its id (0x…), owner/name, or its name; may be given several times.
+	#[arg(long)]
+	pub model: Vec<String>,
+	/// The most that disputes may have on hold and spend, all together (default: what the account has).
+	#[arg(long, value_name = "OPG")]
+	pub budget: Option<Amount>,
+	/// Where to keep the salts of seals (default: ~/.local/state/assay).
+	#[arg(long, value_name = "DIR")]
+	pub state: Option<PathBuf>,
+	/// Stop after so many blocks.
+	#[arg(long, value_name = "BLOCKS")]
+	pub blocks: Option<u64>,
 }
 
 /// `assay account`.

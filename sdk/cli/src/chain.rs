@@ -18,6 +18,7 @@ use subxt::{
 			view_functions::IntoEncodableValues as IntoArguments,
 		},
 		scale_decode::DecodeAsType,
+		scale_encode::EncodeAsType,
 		scale_value::Composite,
 	},
 	rpcs::{
@@ -86,6 +87,12 @@ pub struct Chain {
 	client: OnlineClient<Config>,
 	rpc: Rpc,
 	raw: RpcClient,
+}
+
+/// A transaction in the node's pool.
+pub struct Sent {
+	bytes: Vec<u8>,
+	progress: RpcSubscription<TransactionStatus<H256>>,
 }
 
 /// A transaction in a block.
@@ -195,6 +202,31 @@ impl Chain {
 		Ok(found)
 	}
 
+	/// The entries of a storage map of two keys under the first, by the second.
+	pub async fn storage_under<A, B, V>(
+		&self,
+		at: &At,
+		pallet: &str,
+		entry: &str,
+		first: A,
+	) -> anyhow::Result<Vec<(B, V)>>
+	where
+		A: DecodeAsType + EncodeAsType,
+		B: DecodeAsType + EncodeAsType,
+		V: DecodeAsType,
+	{
+		let context = || format!("cannot read {pallet}.{entry}");
+		let address = dynamic::storage::<(A, B), V>(pallet, entry);
+		let mut entries = at.storage().iter(address, (first,)).await.with_context(context)?;
+		let mut found = Vec::new();
+		while let Some(entry) = entries.next().await {
+			let entry = entry.with_context(context)?;
+			let (_, second) = entry.key().with_context(context)?.decode().with_context(context)?;
+			found.push((second, entry.value().decode().with_context(context)?));
+		}
+		Ok(found)
+	}
+
 	/// What a view function says.
 	pub async fn view<A, R>(&self, at: &At, pallet: &str, function: &str, arguments: A) -> anyhow::Result<R>
 	where
@@ -207,16 +239,31 @@ impl Chain {
 		let output = view.context("the chain has no such view function").with_context(context)?.output_ty();
 		let payload = dynamic::view_function_call::<A, R>(pallet, function, arguments);
 		let encoded = at.view_functions().encode_args(payload).with_context(context)?;
+		let (_, arguments) = encoded.split_at_checked(VIEW_FUNCTION_ID).with_context(context)?;
+		let reply = self.view_encoded(at, pallet, function, arguments).await?;
+		R::decode_as_type(&mut &reply[..], output, metadata.types()).with_context(context)
+	}
+
+	/// What a view function says, encoded, to encoded arguments.
+	pub async fn view_encoded(
+		&self,
+		at: &At,
+		pallet: &str,
+		function: &str,
+		arguments: &[u8],
+	) -> anyhow::Result<Vec<u8>> {
+		let context = || format!("cannot ask {pallet}.{function}");
+		let metadata = at.metadata_ref();
+		let view = metadata.pallet_by_name(pallet).and_then(|pallet| pallet.view_function_by_name(function));
+		let id = view.context("the chain has no such view function").with_context(context)?.query_id();
 		// The runtime API takes the function's id and its arguments *as bytes*, and gives a result of bytes; subxt 0.50 leaves
 		// both lengths out.
-		let (id, arguments) = encoded.split_at_checked(VIEW_FUNCTION_ID).with_context(context)?;
-		let parameters = [id, &arguments.encode()].concat();
+		let parameters = [&id[..], &arguments.encode()].concat();
 		let reply = at.view_functions().call_raw(Some(&parameters)).await.with_context(context)?;
-		let reply = match reply.split_first() {
-			Some((0, bytes)) => Vec::<u8>::decode(&mut &*bytes).with_context(context)?,
+		match reply.split_first() {
+			Some((0, bytes)) => Vec::<u8>::decode(&mut &*bytes).with_context(context),
 			_ => bail!("{}: the chain could not carry it out", context()),
-		};
-		R::decode_as_type(&mut &reply[..], output, metadata.types()).with_context(context)
+		}
 	}
 
 	/// A constant.
@@ -275,7 +322,19 @@ impl Chain {
 
 	/// Submits an encoded transaction, and waits until it is in a block. An error if it failed there.
 	pub async fn submit_encoded(&self, bytes: &[u8]) -> anyhow::Result<Included> {
-		let mut progress = self.rpc.author_submit_and_watch_extrinsic(bytes).await.map_err(rejected)?;
+		let sent = self.send(bytes.to_vec()).await?;
+		self.included(sent).await
+	}
+
+	/// Submits an encoded transaction. It is in the node's pool then.
+	pub async fn send(&self, bytes: Vec<u8>) -> anyhow::Result<Sent> {
+		let progress = self.rpc.author_submit_and_watch_extrinsic(&bytes).await.map_err(rejected)?;
+		Ok(Sent { bytes, progress })
+	}
+
+	/// Waits until a transaction is in a block. An error if it failed there.
+	pub async fn included(&self, sent: Sent) -> anyhow::Result<Included> {
+		let Sent { bytes, mut progress } = sent;
 		let hash = loop {
 			let status = progress
 				.next()

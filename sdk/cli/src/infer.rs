@@ -308,6 +308,13 @@ impl Progress<'_> {
 				self.object["output"] = answer.json;
 				self.object["independent"] = result.independent.into();
 			}
+			JobEvent::Overturned { worker } => {
+				report.line(format!(
+					"Overturned in block {block}: the answer of {worker} does not count; see `assay dispute {id}`"
+				));
+				self.settles_at = None;
+				self.note("overturned_in", block.into());
+			}
 			JobEvent::Settled(settled) => {
 				self.settled(settled);
 				return Ok(Some("settled"));

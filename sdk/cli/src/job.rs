@@ -7,8 +7,8 @@ use crate::{
 	models,
 	report::Report,
 	types::{
-		variant_name, Assigned, Bytes32, Committed, DeclinedFields, JobEvent, MissedFields, OfJob, RefundFields,
-		RequestedFields, Settled,
+		variant_name, Assigned, Bytes32, Committed, DeclinedFields, JobEvent, MissedFields, OfJob, OverturnedFields,
+		RefundFields, RequestedFields, Settled,
 	},
 };
 use anyhow::bail;
@@ -45,6 +45,10 @@ pub fn events_in(events: &Events<Config>) -> anyhow::Result<Vec<(Phase, u64, Job
 			}
 			"Committed" => JobEvent::Committed(event.decode_fields_unchecked_as::<Committed>()?),
 			"Settled" => JobEvent::Settled(event.decode_fields_unchecked_as::<Settled>()?),
+			"Overturned" => {
+				let OverturnedFields { worker } = event.decode_fields_unchecked_as()?;
+				JobEvent::Overturned { worker }
+			}
 			"Expired" => {
 				let RefundFields { refund } = event.decode_fields_unchecked_as()?;
 				JobEvent::Expired { refund }
@@ -84,7 +88,7 @@ pub struct OpenJob {
 pub enum Stage {
 	Waiting { draws: u32 },
 	Assigned(Assignment),
-	Committed { assignment: Assignment, committed_at: u32, settles_at: u32 },
+	Committed { assignment: Assignment, claim: Bytes32, committed_at: u32, settles_at: u32 },
 }
 
 /// A job in a worker's hands.

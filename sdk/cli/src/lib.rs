@@ -13,6 +13,9 @@
 //! | [`input`] | PNG, JSON and raw files as input tensors |
 //! | [`infer`] | request an inference and follow it to its settlement |
 //! | [`job`] | look at one job |
+//! | [`dispute`] | the story of the disputes about one job |
+//! | [`disputes`] | disputes as the chain has them |
+//! | [`watch`] | recompute answers, challenge wrong ones |
 //! | [`worker`] | bond, serve, unbond |
 //! | [`rewards`] | eras and payouts |
 //! | [`report`] | what goes to the terminal, and what to a script |
@@ -21,6 +24,8 @@ pub mod account;
 pub mod amount;
 pub mod args;
 pub mod chain;
+pub mod dispute;
+pub mod disputes;
 pub mod infer;
 pub mod input;
 pub mod job;
@@ -28,4 +33,5 @@ pub mod models;
 pub mod report;
 pub mod rewards;
 pub mod types;
+pub mod watch;
 pub mod worker;

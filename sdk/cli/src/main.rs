@@ -4,9 +4,9 @@ use assay_cli::{
 	account::{self, Usage},
 	args::{Args, Command},
 	chain::{Chain, Refused},
-	infer, job, models,
+	dispute, infer, job, models,
 	report::Report,
-	rewards, worker,
+	rewards, watch, worker,
 };
 use clap::Parser;
 use serde_json::json;
@@ -43,6 +43,8 @@ async fn run(args: Args, report: &Report) -> anyhow::Result<ExitCode> {
 			}
 		}
 		Command::Job(command) => job::run(&command, &chain().await?, report).await?,
+		Command::Dispute(command) => dispute::run(&command, &chain().await?, report).await?,
+		Command::Watch(command) => watch::run(&command, global, chain().await?, report).await?,
 		Command::Worker(command) => worker::run(command, global, &chain().await?, report).await?,
 		Command::Account(command) => account::run(&command, global, &chain().await?, report).await?,
 		Command::Rewards(command) => rewards::run(command, global, &chain().await?, report).await?,

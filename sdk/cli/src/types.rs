@@ -279,6 +279,11 @@ pub enum JobEvent {
 	Committed(Committed),
 	/// The answer stood, and was paid for.
 	Settled(Settled),
+	/// The answer was proven wrong, or not defended.
+	Overturned {
+		/// Who had answered.
+		worker: AccountId32,
+	},
 	/// Nobody answered.
 	Expired {
 		/// What the requester got back.
@@ -350,6 +355,12 @@ pub(crate) struct DeclinedFields {
 pub(crate) struct MissedFields {
 	pub(crate) worker: AccountId32,
 	pub(crate) penalty: u128,
+}
+
+#[derive(DecodeAsType)]
+#[decode_as_type(crate_path = "subxt::ext::scale_decode")]
+pub(crate) struct OverturnedFields {
+	pub(crate) worker: AccountId32,
 }
 
 #[derive(DecodeAsType)]

@@ -4,14 +4,19 @@
 use anyhow::Context;
 use assay_cli::{
 	chain::{call, Chain},
+	infer::Request,
 	job,
 	types::JobEvent,
 	worker,
 };
+use assay_primitives::OPG;
+use assay_semantics::Op;
+use assay_test_engine::resnet;
 use assay_tests::{
 	account, check_invariants, digit_images, digits, digits_request, follow_job, key, next_block, request, Engine,
-	Local, Node, NodeOptions, Watchtower,
+	Folder, Local, Node, NodeOptions, Watchtower,
 };
+use std::path::Path;
 use subxt::dynamic::Value;
 
 /// A lie on these chains is over within so many blocks, window included.
@@ -28,11 +33,15 @@ struct Network {
 
 impl Network {
 	/// Charlie lies as `faults` say, on a node of his own; Eve is honest, on Alice's node, and paused.
-	async fn start(theme: &str, faults: &[&str]) -> anyhow::Result<Self> {
+	async fn start(theme: &str, model: Option<&Path>, faults: &[&str]) -> anyhow::Result<Self> {
 		let mut engine = Engine::new(&format!("{theme}-engine"));
-		engine.start();
 		let mut faulty = Engine::faulty(&format!("{theme}-faulty"), faults);
-		faulty.start();
+		for engine in [&mut engine, &mut faulty] {
+			if let Some(model) = model {
+				engine.import(model);
+			}
+			engine.start();
+		}
 		let local = |local, url: Option<&Engine>| NodeOptions {
 			local: Some(local),
 			engine_url: url.map(Engine::url),
@@ -51,15 +60,21 @@ impl Network {
 		let eve = network.alice.cli();
 		eve.succeed(&["worker", "bond", "1000", "--account", "//Eve"])?;
 		eve.succeed(&["worker", "key", "//Eve//service", "--insert", "--account", "//Eve"])?;
-		eve.succeed(&["worker", "serve", "digits", "--capacity", "8", "--account", "//Eve"])?;
+		let mut name = "digits";
+		if let Some(model) = model {
+			name = "other";
+			let model = model.display().to_string();
+			eve.succeed(&["models", "register", &model, "--name", name, "--price", "0.01", "--account", "//Dave"])?;
+			let charlie = network.liar.cli();
+			charlie.succeed(&["worker", "serve", name, "--capacity", "8", "--account", "//Charlie"])?;
+		}
+		eve.succeed(&["worker", "serve", name, "--capacity", "8", "--account", "//Eve"])?;
 		eve.succeed(&["worker", "pause", "--account", "//Eve"])?;
 		Ok(network)
 	}
 
 	/// A job that Charlie has drawn, and that Eve could take over. Returns its number and the block of the request.
-	async fn lie(&self, chain: &Chain, image: usize) -> anyhow::Result<(u64, u64)> {
-		let (image, _) = digit_images().swap_remove(image);
-		let asked = digits_request(chain, &image, 600).await?;
+	async fn lie(&self, chain: &Chain, asked: Request) -> anyhow::Result<(u64, u64)> {
 		let (id, block) = request(chain, &key("//Bob"), &asked).await?;
 		let events = follow_job(chain, id, block, 20, |event| matches!(event, JobEvent::Assigned(_))).await?;
 		let Some((_, JobEvent::Assigned(assigned))) = events.last() else { anyhow::bail!("not assigned: {events:#?}") };
@@ -107,11 +122,12 @@ async fn assert_answered_by_eve(chain: &Chain, id: u64, block: u64, label: u64) 
 #[tokio::test(flavor = "multi_thread")]
 async fn lie_should_be_found_proven_and_slashed_by_a_watchtower_that_is_killed_in_between() -> anyhow::Result<()> {
 	// One bit of the first element of the network's fourth value.
-	let network = Network::start("lie", &["--flip", "4:0:20"]).await?;
+	let network = Network::start("lie", None, &["--flip", "4:0:20"]).await?;
 	let chain = network.bob.chain().await?;
 	let stake = bonded(&chain, "//Charlie").await?;
 	let mut watchtower = Watchtower::start("lie-watchtower", &network.bob, &network.engine, "//Ferdie");
-	let (id, block) = network.lie(&chain, 5).await?;
+	let (image, label) = digit_images().swap_remove(5);
+	let (id, block) = network.lie(&chain, digits_request(&chain, &image, 600).await?).await?;
 
 	dispute_events(&chain, block, "Published").await?;
 	watchtower.restart();
@@ -120,7 +136,6 @@ async fn lie_should_be_found_proven_and_slashed_by_a_watchtower_that_is_killed_i
 	assert_eq!((count("Sealed"), count("Challenged"), count("Published")), (1, 1, 1), "{events:?}");
 	assert!(count("Opened") <= 3, "values come with the publication, then tiles, a tile, states: {events:?}");
 	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie lies with impunity");
-	let label = digit_images().swap_remove(5).1;
 	assert_answered_by_eve(&chain, id, block, label).await?;
 	let told = network.bob.cli().succeed(&["dispute", &id.to_string()])?;
 	println!("{told:#}");
@@ -129,17 +144,54 @@ async fn lie_should_be_found_proven_and_slashed_by_a_watchtower_that_is_killed_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn liar_that_is_killed_in_its_dispute_should_be_convicted_by_silence() -> anyhow::Result<()> {
-	let mut network = Network::start("silent", &["--flip", "3:1:30"]).await?;
+	let mut network = Network::start("silent", None, &["--flip", "3:1:30"]).await?;
 	let chain = network.bob.chain().await?;
 	let stake = bonded(&chain, "//Charlie").await?;
 	let _watchtower = Watchtower::start("silent-watchtower", &network.bob, &network.engine, "//Ferdie");
-	let (id, block) = network.lie(&chain, 6).await?;
+	let (image, label) = digit_images().swap_remove(6);
+	let (id, block) = network.lie(&chain, digits_request(&chain, &image, 600).await?).await?;
 	dispute_events(&chain, block, "Challenged").await?;
 	network.liar.kill();
 	dispute_events(&chain, block, "Convicted").await?;
 	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie is silent with impunity");
-	let label = digit_images().swap_remove(6).1;
 	assert_answered_by_eve(&chain, id, block, label).await?;
+	check_invariants(&chain).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
+	let folder = Folder::new("residual");
+	let onnx = folder.path().join("residual.onnx");
+	std::fs::write(&onnx, resnet::onnx())?;
+	let model = resnet::model();
+	let convolutions = model.nodes().iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Conv(_)));
+	let convolutions: Vec<usize> = convolutions.map(|(value, _)| value).collect();
+	let middle = convolutions.get(convolutions.len() / 2).context("convolutions")?;
+	let network = Network::start("residual", Some(&onnx), &["--flip", &format!("{middle}:77:22")]).await?;
+	let chain = network.bob.chain().await?;
+	let stake = bonded(&chain, "//Charlie").await?;
+	let _watchtower = Watchtower::start("residual-watchtower", &network.bob, &network.engine, "//Ferdie");
+	let header = model.header();
+	let output = assay_semantics::side_byte_len(&header.outputs).context("a length")?;
+	let asked = Request {
+		model: model.id(),
+		input: resnet::picture(3),
+		max_fee: OPG / 10,
+		coverage: 0,
+		max_output: u32::try_from(output)?,
+		deadline: 600,
+		window: None,
+		worker: None,
+	};
+	let (id, block) = network.lie(&chain, asked).await?;
+	let events = dispute_events(&chain, block, "Convicted").await?;
+	let opened = events.iter().filter(|(_, event)| event == "Opened").count();
+	assert!(opened <= 3, "{events:?}");
+	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie lies with impunity");
+	let settled = |event: &JobEvent| matches!(event, JobEvent::Settled(_));
+	let events = follow_job(&chain, id, block, LIMIT, settled).await?;
+	let Some((_, JobEvent::Settled(paid))) = events.last() else { anyhow::bail!("not settled: {events:#?}") };
+	assert_eq!(paid.worker, account("//Eve"), "{events:#?}");
 	check_invariants(&chain).await
 }
 

@@ -4,6 +4,7 @@ mod disputes;
 mod engine;
 mod hostile;
 mod hundred;
+mod judge;
 mod restart;
 mod tour;
 mod wallet;

@@ -60,7 +60,7 @@ pub(crate) fn state_leaf(state: &State) -> Hash {
 }
 
 /// A message from its bytes: not too long, nothing left over.
-fn decode<T: DecodeAll>(bytes: &[u8], most: usize) -> Result<T, Fault> {
+pub(crate) fn decode<T: DecodeAll>(bytes: &[u8], most: usize) -> Result<T, Fault> {
 	if bytes.len() > most {
 		return Err(Fault::TooLong);
 	}

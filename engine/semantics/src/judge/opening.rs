@@ -69,6 +69,13 @@ impl Publication {
 		Ok(trace::trace_root_of(values, &self.top_tree().root()))
 	}
 
+	/// The root over the outputs that it claims. Nothing is checked.
+	pub fn output_root(&self) -> Hash {
+		let outputs = self.header.outputs.len();
+		let list = if self.ends.is_empty() { &self.top } else { &self.ends };
+		side_root_of(Side::Output, list.get(list.len().saturating_sub(outputs)..).unwrap_or_default())
+	}
+
 	/// The tree over the top nodes.
 	pub(crate) fn top_tree(&self) -> merkle::Tree {
 		let row = match trace::top_level(self.header.values.into()) {

@@ -1,6 +1,7 @@
 //! Proofs, and what the judge says of them.
 
 use super::{
+	opening::Demand,
 	parts::{in_trace, known, tile_bytes, tiles_of, value_of, Nodes, Opened},
 	reader::{Tile, Tiles},
 	state_leaf, states_root_of, Fault, MAX_DIRECT_STEPS,
@@ -206,6 +207,16 @@ impl Proof {
 			Proof::Finish { .. } => ProofKind::Finish,
 			Proof::Weight(_) => ProofKind::Weight,
 			Proof::InvalidNode(_) => ProofKind::InvalidNode,
+		}
+	}
+
+	/// The demand whose answer the proof is about; none when it is not about partial states.
+	pub fn states(&self) -> Option<Demand> {
+		match self {
+			Proof::Step { scene, element, .. } | Proof::Finish { scene, element, .. } => {
+				Some(Demand::States { at: scene.at, element: *element })
+			}
+			_ => None,
 		}
 	}
 }

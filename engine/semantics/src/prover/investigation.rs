@@ -1,6 +1,6 @@
 //! The challenger's way to the first wrong element.
 
-use super::{slice, tile_of, Trace};
+use super::{slice, tile_of, Trace, Values};
 use crate::{
 	commit::{self, TILE_BYTES},
 	eval::Tensors,
@@ -11,7 +11,7 @@ use crate::{
 	merkle::{self, Tree},
 	ops::{self, Bits, Read, Site, State},
 	trace::{self, Coordinate},
-	Hash, Model, Op, TensorType, ValueId,
+	Hash, Model, Op, Tensor, TensorType, ValueId,
 };
 use alloc::{
 	collections::{BTreeMap, BTreeSet},
@@ -91,8 +91,8 @@ struct Suspect {
 ///
 /// The worker's trace is followed to its first value that differs. All values before that agree with the challenger's
 /// own, so what a proof needs of them is known without asking.
-pub struct Investigation<M> {
-	own: Trace<M>,
+pub struct Investigation<M, V = Vec<Tensor>> {
+	own: Trace<M, V>,
 	root: Hash,
 	values: Known,
 	/// The first of the worker's value roots that are known, and these.
@@ -101,9 +101,16 @@ pub struct Investigation<M> {
 }
 
 impl<M: Deref<Target = Model>> Investigation<M> {
+	/// What to do next.
+	pub fn next(&self) -> Next {
+		self.try_next().unwrap_or(Next::Agree)
+	}
+}
+
+impl<M: Deref<Target = Model>, V: Values> Investigation<M, V> {
 	/// An investigation of a publication by somebody whose own trace begins with the job's inputs. `output_root` is the
 	/// worker's commitment.
-	pub fn new(own: Trace<M>, output_root: &Hash, publication: &Publication) -> Result<Self, Fault> {
+	pub fn new(own: Trace<M, V>, output_root: &Hash, publication: &Publication) -> Result<Self, Fault> {
 		let root = publication.check(&own.model.id(), &own.input_root(), output_root)?;
 		let values = Known::new(publication.header.values.into(), publication.top_tree());
 		let roots = if values.level == 0 { publication.top.clone() } else { Vec::new() };
@@ -116,22 +123,14 @@ impl<M: Deref<Target = Model>> Investigation<M> {
 	}
 
 	/// The challenger's own trace.
-	pub fn own(&self) -> &Trace<M> {
+	pub fn own(&self) -> &Trace<M, V> {
 		&self.own
 	}
 
-	/// What to do next.
-	pub fn next(&self) -> Next {
-		self.find().unwrap_or(Next::Agree)
-	}
-
-	fn demand(&self, demand: Demand) -> Option<Next> {
-		Some(Next::Demand(demand, self.own.evidence(&demand)?))
-	}
-
-	fn find(&self) -> Option<Next> {
-		let value = match self.values.first_difference(&self.own.tree) {
-			Difference::None => return None,
+	/// What to do next. None when a value of the own trace cannot be had now.
+	pub fn try_next(&self) -> Option<Next> {
+		let value = match self.values.first_difference(&self.own.trees.trace) {
+			Difference::None => return Some(Next::Agree),
 			Difference::Group(group) => return self.demand(Demand::Values { group }),
 			Difference::Leaf(value) => ValueId::try_from(value).ok()?,
 		};
@@ -145,18 +144,10 @@ impl<M: Deref<Target = Model>> Investigation<M> {
 		let Some(suspect) = self.suspect.as_ref().filter(|s| s.value == value) else {
 			return self.demand(Demand::Tiles { at });
 		};
-		let own = self.own.value(value)?;
-		let tile = match suspect.tiles.first_difference(&Tree::of_tiles(&own.bytes)) {
-			Difference::None => return None,
-			Difference::Group(group) => return self.demand(Demand::TileGroup { at, group }),
-			Difference::Leaf(tile) => tile,
+		let element = match self.first_element(suspect)? {
+			Ok(element) => element,
+			Err(demand) => return self.demand(demand),
 		};
-		let Some((_, bytes)) = suspect.tile.as_ref().filter(|(t, _)| *t == tile) else {
-			return self.demand(Demand::Tile { at, tile: u32::try_from(tile).ok()? });
-		};
-		let differs = tile_of(&own.bytes, tile)?.iter().zip(bytes).position(|(a, b)| a != b)? as u64;
-		let start = tile.checked_mul(TILE_BYTES as u64)?;
-		let element = start.checked_add(differs)? / own.ty.dtype.size() as u64;
 		if let Some(proof) = self.prove_element(value, element, self.claim(suspect)?) {
 			return Some(Next::Prove(proof));
 		}
@@ -164,6 +155,29 @@ impl<M: Deref<Target = Model>> Investigation<M> {
 			return self.demand(Demand::States { at, element });
 		};
 		self.prove_states(value, element, states, self.claim(suspect)?).map(Next::Prove)
+	}
+
+	fn demand(&self, demand: Demand) -> Option<Next> {
+		Some(Next::Demand(demand, self.own.evidence(&demand)?))
+	}
+
+	/// The first element that differs, or what has to be opened to find it.
+	fn first_element(&self, suspect: &Suspect) -> Option<Result<u64, Demand>> {
+		let at = Coordinate::of(suspect.value);
+		self.own.values.with(&[suspect.value], |own| {
+			let own = own.first()?;
+			let tile = match suspect.tiles.first_difference(&Tree::of_tiles(&own.bytes)) {
+				Difference::None => return None,
+				Difference::Group(group) => return Some(Err(Demand::TileGroup { at, group })),
+				Difference::Leaf(tile) => tile,
+			};
+			let Some((_, bytes)) = suspect.tile.as_ref().filter(|(t, _)| *t == tile) else {
+				return Some(Err(Demand::Tile { at, tile: u32::try_from(tile).ok()? }));
+			};
+			let differs = tile_of(&own.bytes, tile)?.iter().zip(bytes).position(|(a, b)| a != b)? as u64;
+			let start = tile.checked_mul(TILE_BYTES as u64)?;
+			Some(Ok(start.checked_add(differs)? / own.ty.dtype.size() as u64))
+		})
 	}
 
 	/// Takes in what the worker opened. An opening that is not right changes nothing; one that is not needed neither.
@@ -217,7 +231,7 @@ impl<M: Deref<Target = Model>> Investigation<M> {
 	/// A path in the worker's trace: from what it opened, else from the own trace. Sound for values that are not after the
 	/// first wrong one: whatever is not opened lies before it, and agrees.
 	fn trace_path(&self, values: &[u64]) -> Option<Vec<Hash>> {
-		let node = |(level, index)| self.values.node(level, index).or_else(|| self.own.tree.node(level, index));
+		let node = |(level, index)| self.values.node(level, index).or_else(|| self.own.trees.trace.node(level, index));
 		merkle::siblings(self.values.leaves, values, u32::MAX).into_iter().map(node).collect()
 	}
 
@@ -228,34 +242,26 @@ impl<M: Deref<Target = Model>> Investigation<M> {
 		claimed: bool,
 		compute: impl FnOnce(&Op, &Site, &Recorder) -> Option<()>,
 	) -> Option<Scene> {
-		let (node, operands) = (self.own.node(value)?, self.own.operands(value)?);
-		let types: Vec<&TensorType> = operands.iter().map(|t| &t.ty).collect();
-		let recorder = Recorder { read: Tensors(&operands), types: &types, tiles: RefCell::default() };
-		compute(&node.op, &Site { ins: &types, out: &node.ty }, &recorder)?;
-		// Operands may be the same value twice.
-		let mut reads: BTreeMap<ValueId, BTreeSet<u64>> = BTreeMap::new();
-		for (operand, tile) in recorder.tiles.into_inner() {
-			reads.entry(*node.inputs.get(operand)?).or_default().insert(tile);
-		}
-		let places: Vec<u64> = reads.keys().copied().chain(claimed.then_some(value)).map(u64::from).collect();
+		let node = self.own.node(value)?;
+		let reads = self.own.values.with(&node.inputs, |operands| {
+			let types: Vec<&TensorType> = operands.iter().map(|t| &t.ty).collect();
+			let recorder = Recorder { read: Tensors(operands), types: &types, tiles: RefCell::default() };
+			compute(&node.op, &Site { ins: &types, out: &node.ty }, &recorder)?;
+			// Operands may be the same value twice.
+			let mut reads: BTreeMap<ValueId, (&Tensor, BTreeSet<u64>)> = BTreeMap::new();
+			for (operand, tile) in recorder.tiles.into_inner() {
+				let (id, tensor) = (node.inputs.get(operand)?, operands.get(operand)?);
+				reads.entry(*id).or_insert((tensor, BTreeSet::new())).1.insert(tile);
+			}
+			reads.into_iter().map(|(id, (tensor, tiles))| open_tiles(id, tensor, &tiles)).collect::<Option<Vec<_>>>()
+		})?;
+		let places: Vec<u64> = reads.iter().map(|r| r.value).chain(claimed.then_some(value)).map(u64::from).collect();
 		let trace_path = if places.is_empty() { Vec::new() } else { self.trace_path(&places)? };
-		let open = |(id, tiles): (&ValueId, &BTreeSet<u64>)| {
-			let bytes = &self.own.value(*id)?.bytes;
-			let tree = Tree::of_tiles(bytes);
-			let places: Vec<u64> = tiles.iter().copied().collect();
-			let tile = |t: &u64| Some(Tile { index: u32::try_from(*t).ok()?, bytes: tile_of(bytes, *t)?.to_vec() });
-			Some(OperandTiles {
-				value: *id,
-				tiles_root: tree.root(),
-				tiles: tiles.iter().map(tile).collect::<Option<_>>()?,
-				path: tree.path(&places)?,
-			})
-		};
 		Some(Scene {
 			header: self.own.model.header(),
 			at: Coordinate::of(value),
 			nodes: self.own.nodes(value, true)?,
-			reads: reads.iter().map(open).collect::<Option<_>>()?,
+			reads,
 			trace_path,
 		})
 	}
@@ -313,7 +319,7 @@ impl<M: Deref<Target = Model>> Investigation<M> {
 
 	/// A proof that a weight is not the model's.
 	pub(crate) fn prove_weight(&self, value: ValueId, number: u32) -> Option<Next> {
-		let (roots, tree) = &self.own.weights;
+		let (roots, tree) = (self.own.model.weight_roots(), &self.own.trees.weights);
 		let (first, published) = &self.roots;
 		let position = usize::try_from(u64::from(value).checked_sub(*first)?).ok()?;
 		let claimed = *published.get(position)?;
@@ -328,6 +334,19 @@ impl<M: Deref<Target = Model>> Investigation<M> {
 			weight_path: tree.path(&[number.into()])?,
 		})))
 	}
+}
+
+/// Tiles of a value of the own trace.
+fn open_tiles(value: ValueId, tensor: &Tensor, tiles: &BTreeSet<u64>) -> Option<OperandTiles> {
+	let tree = Tree::of_tiles(&tensor.bytes);
+	let places: Vec<u64> = tiles.iter().copied().collect();
+	let tile = |t: &u64| Some(Tile { index: u32::try_from(*t).ok()?, bytes: tile_of(&tensor.bytes, *t)?.to_vec() });
+	Some(OperandTiles {
+		value,
+		tiles_root: tree.root(),
+		tiles: tiles.iter().map(tile).collect::<Option<_>>()?,
+		path: tree.path(&places)?,
+	})
 }
 
 /// Whole operands; notes the tiles that are read.

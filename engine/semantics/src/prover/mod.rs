@@ -1,12 +1,15 @@
 //! Both sides of a dispute, off chain: a worker that publishes and opens its [`Trace`], and a challenger that finds the
 //! first wrong element of somebody else's, [`Investigation`].
 //!
-//! A trace keeps all values in memory: [`Model::trace_bytes`] and 32 bytes per node and level of the trees. The tiles of a
-//! value are hashed when they are asked for.
+//! A trace keeps the roots of its values, and 32 bytes per node and level of the trees. The values themselves come from
+//! wherever [`Values`] takes them: memory, or another evaluation up to the value that is asked for ([`crate::Walk`]). The
+//! tiles of a value are hashed when they are asked for.
 
+mod advice;
 mod invalid;
 mod investigation;
 
+pub use advice::{advise, Advice};
 pub use invalid::prove_invalid;
 pub use investigation::{Investigation, Next};
 
@@ -19,35 +22,59 @@ use crate::{
 	trace::{self, Coordinate},
 	Hash, Model, Side, Tensor, TensorType, ValueId,
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use core::ops::Deref;
 
-/// All values of one inference with their trees. `M` is a reference or a shared pointer to the model.
-pub struct Trace<M> {
+/// Where a trace takes its values from.
+pub trait Values {
+	/// Calls `f` with these values, in this order; one may be asked for twice. None when there is no such value, when it
+	/// cannot be had now, or when `f` gives none.
+	fn with<R>(&self, values: &[ValueId], f: impl FnOnce(&[&Tensor]) -> Option<R>) -> Option<R>;
+}
+
+/// All values in memory.
+impl Values for Vec<Tensor> {
+	fn with<R>(&self, values: &[ValueId], f: impl FnOnce(&[&Tensor]) -> Option<R>) -> Option<R> {
+		let found: Option<Vec<&Tensor>> = values.iter().map(|v| self.get(usize::try_from(*v).ok()?)).collect();
+		f(&found?)
+	}
+}
+
+/// All values of one inference with their trees. `M` is a reference or a shared pointer to the model. As cheap to clone as
+/// `M` and `V` are.
+#[derive(Clone)]
+pub struct Trace<M, V = Vec<Tensor>> {
 	model: M,
-	values: Vec<Tensor>,
+	values: V,
+	trees: Arc<Trees>,
+}
+
+struct Trees {
 	/// Value roots.
 	roots: Vec<Hash>,
 	/// Over the leaves of the value roots.
-	tree: Tree,
+	trace: Tree,
 	/// Over the nodes of the graph.
 	graph: Tree,
-	/// Value roots of the weights, and the tree over them.
-	weights: (Vec<Hash>, Tree),
+	/// Over the leaves of the value roots of the weights.
+	weights: Tree,
 }
 
 impl<M: Deref<Target = Model>> Trace<M> {
-	/// A trace from all values in order, as [`crate::trace`](fn@crate::trace) gives them. Hashes all of them and the
-	/// weights.
+	/// A trace from all values in order, as [`crate::trace`](fn@crate::trace) gives them. Hashes all of them.
 	pub fn new(model: M, values: Vec<Tensor>) -> Self {
-		let root = |t: &Tensor| commit::value_root(&t.ty, &commit::tiles_root(&t.bytes));
+		let roots = values.iter().map(commit::root_of).collect();
+		Self::from_roots(model, roots, values)
+	}
+}
+
+impl<M: Deref<Target = Model>, V: Values> Trace<M, V> {
+	/// A trace from the roots of all values in order, and where the values are.
+	pub fn from_roots(model: M, roots: Vec<Hash>, values: V) -> Self {
 		let list = |roots: &[Hash]| Tree::new(roots.iter().map(trace::leaf).collect());
-		let roots: Vec<Hash> = values.iter().map(root).collect();
-		let tree = list(&roots);
+		let (trace, weights) = (list(&roots), list(model.weight_roots()));
 		let graph = Tree::new(model.nodes().iter().map(commit::ir_leaf).collect());
-		let weights: Vec<Hash> = model.weights().iter().map(root).collect();
-		let weight_tree = list(&weights);
-		Self { model, values, roots, tree, graph, weights: (weights, weight_tree) }
+		Self { model, values, trees: Arc::new(Trees { roots, trace, graph, weights }) }
 	}
 
 	/// The model.
@@ -55,66 +82,64 @@ impl<M: Deref<Target = Model>> Trace<M> {
 		&self.model
 	}
 
-	/// The values.
-	pub fn values(&self) -> &[Tensor] {
+	/// Where the values are.
+	pub fn values(&self) -> &V {
 		&self.values
 	}
 
 	/// The trace root.
 	pub fn root(&self) -> Hash {
-		trace::trace_root(&self.roots)
+		trace::trace_root(&self.trees.roots)
 	}
 
 	/// The root over the inputs.
 	pub fn input_root(&self) -> Hash {
 		let inputs = self.model.header().inputs.len();
-		commit::side_root_of(Side::Input, self.roots.get(..inputs).unwrap_or_default())
+		commit::side_root_of(Side::Input, self.trees.roots.get(..inputs).unwrap_or_default())
 	}
 
 	/// The root over the outputs.
 	pub fn output_root(&self) -> Hash {
-		commit::side_root_of(Side::Output, self.roots.get(self.model.first_output()..).unwrap_or_default())
+		commit::side_root_of(Side::Output, self.trees.roots.get(self.model.first_output()..).unwrap_or_default())
 	}
 
 	/// The first opening.
 	pub fn publication(&self) -> Publication {
 		let header = self.model.header();
-		let values = self.tree.leaves();
+		let values = self.trees.trace.leaves();
 		let level = trace::top_level(values);
 		if level == 0 {
-			return Publication { header, top: self.roots.clone(), ends: Vec::new(), path: Vec::new() };
+			return Publication { header, top: self.trees.roots.clone(), ends: Vec::new(), path: Vec::new() };
 		}
 		let places: Vec<u64> =
 			(0..header.inputs.len() as u64).chain(self.model.first_output() as u64..values).collect();
-		let ends = places.iter().filter_map(|i| self.roots.get(usize::try_from(*i).ok()?)).copied().collect();
-		let path = self.tree.path_to(level, &places).unwrap_or_default();
-		Publication { header, top: self.tree.level(level).to_vec(), ends, path }
+		let ends = places.iter().filter_map(|i| self.trees.roots.get(usize::try_from(*i).ok()?)).copied().collect();
+		let path = self.trees.trace.path_to(level, &places).unwrap_or_default();
+		Publication { header, top: self.trees.trace.level(level).to_vec(), ends, path }
 	}
 
-	/// The answer to a demand; none when there is no such thing.
+	/// The answer to a demand; none when there is no such thing, or a value cannot be had now.
 	pub fn open(&self, demand: &Demand) -> Option<Answer> {
 		let opening = match *demand {
 			Demand::Node { value } => Opening::Node(self.nodes(value, false)?),
 			Demand::Values { group } => {
-				let (first, len) = trace::group(self.tree.leaves(), group)?;
-				let roots = slice(&self.roots, first, len)?.to_vec();
-				Opening::Values { roots, path: path_of_group(&self.tree, group)? }
+				let (first, len) = trace::group(self.trees.trace.leaves(), group)?;
+				let roots = slice(&self.trees.roots, first, len)?.to_vec();
+				Opening::Values { roots, path: path_of_group(&self.trees.trace, group)? }
 			}
-			Demand::Tiles { at } => {
-				let (value, tree) = self.open_value(at)?;
-				Opening::Tiles { value, top: tree.level(trace::top_level(tree.leaves())).to_vec() }
-			}
-			Demand::TileGroup { at, group } => {
-				let (value, tree) = self.open_value(at)?;
+			Demand::Tiles { at } => self.open_value(at, |value, tree, _| {
+				let top = tree.level(trace::top_level(tree.leaves())).to_vec();
+				Some(Opening::Tiles { value, top })
+			})?,
+			Demand::TileGroup { at, group } => self.open_value(at, |value, tree, _| {
 				let (first, len) = trace::group(tree.leaves(), group)?;
 				let hashes = slice(tree.level(0), first, len)?.to_vec();
-				Opening::TileGroup { value, hashes, path: path_of_group(&tree, group)? }
-			}
-			Demand::Tile { at, tile } => {
-				let (value, tree) = self.open_value(at)?;
-				let bytes = tile_of(&self.value(at.value)?.bytes, tile.into())?.to_vec();
-				Opening::Tile { value, bytes, path: tree.path(&[tile.into()])? }
-			}
+				Some(Opening::TileGroup { value, hashes, path: path_of_group(tree, group)? })
+			})?,
+			Demand::Tile { at, tile } => self.open_value(at, |value, tree, bytes| {
+				let bytes = tile_of(bytes, tile.into())?.to_vec();
+				Some(Opening::Tile { value, bytes, path: tree.path(&[tile.into()])? })
+			})?,
 			Demand::States { at, element } => {
 				let states = self.states(at.value, element)?;
 				Opening::States { nodes: self.nodes(at.value, true)?, states }
@@ -141,46 +166,42 @@ impl<M: Deref<Target = Model>> Trace<M> {
 		let ids = if operands { Nodes::distinct(&node, value)? } else { Vec::new() };
 		let operands = ids.iter().map(|id| self.node(*id).cloned()).collect::<Option<_>>()?;
 		let places: Vec<u64> = ids.iter().copied().chain([value]).map(u64::from).collect();
-		Some(Nodes { node, operands, path: self.graph.path(&places)? })
+		Some(Nodes { node, operands, path: self.trees.graph.path(&places)? })
 	}
 
 	fn node(&self, value: ValueId) -> Option<&crate::Node> {
 		self.model.nodes().get(usize::try_from(value).ok()?)
 	}
 
-	fn value(&self, value: ValueId) -> Option<&Tensor> {
-		self.values.get(usize::try_from(value).ok()?)
-	}
-
-	fn open_value(&self, at: Coordinate) -> Option<(ValueProof, Tree)> {
-		let tree = Tree::of_tiles(&self.value(at.value)?.bytes);
+	fn open_value(
+		&self,
+		at: Coordinate,
+		open: impl FnOnce(ValueProof, &Tree, &[u8]) -> Option<Opening>,
+	) -> Option<Opening> {
 		let place = [u64::from(at.value)];
-		let value = ValueProof {
-			node: self.node(at.value)?.clone(),
-			node_path: self.graph.path(&place)?,
-			tiles_root: tree.root(),
-			trace_path: self.tree.path(&place)?,
-		};
-		Some((value, tree))
-	}
-
-	/// The operands of a value.
-	pub(crate) fn operands(&self, value: ValueId) -> Option<Vec<&Tensor>> {
-		self.node(value)?.inputs.iter().map(|id| self.value(*id)).collect()
+		let node = self.node(at.value)?.clone();
+		let (node_path, trace_path) = (self.trees.graph.path(&place)?, self.trees.trace.path(&place)?);
+		self.values.with(&[at.value], |values| {
+			let bytes = &values.first()?.bytes;
+			let tree = Tree::of_tiles(bytes);
+			open(ValueProof { node, node_path, tiles_root: tree.root(), trace_path }, &tree, bytes)
+		})
 	}
 
 	/// The state after each step of an element.
 	fn states(&self, value: ValueId, element: u64) -> Option<Vec<State>> {
-		let (node, operands) = (self.node(value)?, self.operands(value)?);
-		let types: Vec<&TensorType> = operands.iter().map(|t| &t.ty).collect();
-		let (site, read) = (Site { ins: &types, out: &node.ty }, Tensors(&operands));
-		let mut state = ops::init(&node.op, &site);
-		let mut states = Vec::new();
-		for step in 0..ops::steps(&node.op, &site) {
-			state = ops::step(&node.op, &site, element, step, state, &read);
-			states.push(state);
-		}
-		Some(states)
+		let node = self.node(value)?;
+		self.values.with(&node.inputs, |operands| {
+			let types: Vec<&TensorType> = operands.iter().map(|t| &t.ty).collect();
+			let (site, read) = (Site { ins: &types, out: &node.ty }, Tensors(operands));
+			let mut state = ops::init(&node.op, &site);
+			let mut states = Vec::new();
+			for step in 0..ops::steps(&node.op, &site) {
+				state = ops::step(&node.op, &site, element, step, state, &read);
+				states.push(state);
+			}
+			Some(states)
+		})
 	}
 }
 
@@ -200,3 +221,6 @@ fn path_of_group(tree: &Tree, group: u32) -> Option<Vec<Hash>> {
 fn tile_of(bytes: &[u8], tile: u64) -> Option<&[u8]> {
 	bytes.chunks(commit::TILE_BYTES).nth(usize::try_from(tile).ok()?)
 }
+
+#[cfg(test)]
+mod tests;

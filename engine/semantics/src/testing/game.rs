@@ -94,6 +94,45 @@ pub fn play(
 	}
 }
 
+/// A proof, and what it is to be judged against.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Case {
+	/// The model.
+	pub model: Hash,
+	/// The worker's trace root.
+	pub trace_root: Hash,
+	/// The demand for states that the proof is about, encoded, and the root over these.
+	pub states: Option<(Vec<u8>, Hash)>,
+	/// The encoded proof.
+	pub proof: Vec<u8>,
+}
+
+/// A proof against a consistent liar about one element of a node of this kind. None if there is nothing to lie about.
+pub fn convicting(rng: &mut Rng, kind: Kind) -> Option<Case> {
+	let (model, inputs, node) = around(rng, kind);
+	let values = crate::trace(&model, &inputs).ok()?;
+	if values[node].bytes.is_empty() {
+		return None;
+	}
+	let mut wrong = values.clone();
+	lie(&model, &mut wrong, node, true, |value| flip(rng, value));
+	let (own, worker) = (Trace::new(&model, values), Trace::new(&model, wrong));
+	let (trace_root, output_root) = (worker.root(), worker.output_root());
+	let mut investigation = Investigation::new(own, &output_root, &worker.publication()).unwrap();
+	let mut states = None;
+	loop {
+		match investigation.next() {
+			Next::Agree => return None,
+			Next::Prove(proof) => return Some(Case { model: model.id(), trace_root, states, proof: proof.encode() }),
+			Next::Demand(demand, _) => {
+				let answer = worker.open(&demand).unwrap();
+				states = answer.opening.states_root(&demand).map(|root| (demand.encode(), root));
+				investigation.learn(&demand, &answer.opening).unwrap();
+			}
+		}
+	}
+}
+
 /// Changes one value, and computes everything after it anew if `consistent`.
 pub fn lie(model: &Model, values: &mut [Tensor], value: usize, consistent: bool, change: impl FnOnce(&mut Tensor)) {
 	change(&mut values[value]);

@@ -1,4 +1,4 @@
-//! For tests only: random nodes of every operator, random values, liars, and the whole game of a dispute. Behind the feature `testing`.
+//! For tests only: random nodes of every operator, random values, liars, and the whole game of a dispute. Not in the runtime.
 
 pub mod game;
 pub mod nodes;

@@ -15,12 +15,18 @@ use crate::{Engine, JobKey, ModelId, State as JobState, Ticket};
 /// The longest that a caller is kept waiting, in milliseconds.
 const MAX_WAIT_MS: u64 = 2000;
 
-struct Query {
+pub(super) struct Query {
 	model: Option<ModelId>,
-	wait: Duration,
+	pub(super) wait: Duration,
 }
 
-fn query(uri: &Uri) -> Result<Query, ApiError> {
+impl Query {
+	pub(super) fn model(&self) -> Result<ModelId, ApiError> {
+		self.model.ok_or_else(|| ApiError::bad_request("parameter model is missing: the model's id"))
+	}
+}
+
+pub(super) fn query(uri: &Uri) -> Result<Query, ApiError> {
 	let mut query = Query { model: None, wait: Duration::ZERO };
 	for pair in uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
 		match pair.split_once('=') {
@@ -38,7 +44,7 @@ fn query(uri: &Uri) -> Result<Query, ApiError> {
 	Ok(query)
 }
 
-fn key(text: &str) -> Result<JobKey, ApiError> {
+pub(super) fn key(text: &str) -> Result<JobKey, ApiError> {
 	text.parse().map_err(|e: crate::BadName| ApiError::bad_request(e.to_string()))
 }
 
@@ -59,7 +65,7 @@ pub(super) async fn submit(
 ) -> Result<Response, ApiError> {
 	let key = key(&text)?;
 	let query = query(request.uri())?;
-	let model = query.model.ok_or_else(|| ApiError::bad_request("parameter model is missing: the model's id"))?;
+	let model = query.model()?;
 	let input = body(request, &engine).await?;
 	let ticket = engine.submit(key, model, input.into())?;
 	answer(ticket, query.wait).await
@@ -78,9 +84,13 @@ pub(super) async fn poll(
 	answer(ticket, query.wait).await
 }
 
-async fn answer(mut ticket: Ticket, wait: Duration) -> Result<Response, ApiError> {
+pub(super) async fn answer(mut ticket: Ticket, wait: Duration) -> Result<Response, ApiError> {
+	reply(ticket.wait(wait).await)
+}
+
+pub(super) fn reply(state: JobState) -> Result<Response, ApiError> {
 	let pending = |state| Ok((StatusCode::ACCEPTED, Json(serde_json::json!({ "state": state }))).into_response());
-	match ticket.wait(wait).await {
+	match state {
 		JobState::Queued => pending("queued"),
 		JobState::Running => pending("running"),
 		JobState::Done(output) => {

@@ -3,6 +3,7 @@
 mod jobs;
 mod oip;
 mod tensors;
+mod traces;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -17,7 +18,7 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::Semaphore};
 
-use crate::{Engine, Failure, ModelId, Refusal, StoreError};
+use crate::{traces::MAX_MESSAGES_BYTES, Engine, Failure, ModelId, Refusal, StoreError};
 
 /// A client that takes longer to send a body is cut off.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -37,13 +38,19 @@ pub async fn serve(
 fn router(engine: Arc<Engine>) -> Router {
 	let bodies = Arc::new(Semaphore::new(engine.options().max_bodies_bytes / BODY_UNIT));
 	let max_body = engine.options().max_body_bytes;
+	// An investigation has an input, and messages beside it.
+	let max_inquiry = max_body.saturating_add(MAX_MESSAGES_BYTES);
+	let inquiry = post(traces::investigate).layer(DefaultBodyLimit::max(max_inquiry));
 	let work = Router::new()
 		.route("/v2/models/{model}", get(oip::metadata))
 		.route("/v2/models/{model}/ready", get(oip::model_ready))
 		.route("/v2/models/{model}/infer", post(oip::infer))
 		.route("/assay/v1/jobs/{key}", put(jobs::submit).get(jobs::poll))
+		.route("/assay/v1/traces/{key}", put(traces::submit))
+		.route("/assay/v1/traces/{key}/open", post(traces::open))
+		.route("/assay/v1/investigations", inquiry)
 		.layer(DefaultBodyLimit::max(max_body))
-		.layer(middleware::from_fn_with_state((bodies, max_body), admit));
+		.layer(middleware::from_fn_with_state((bodies, max_inquiry), admit));
 	// Answered however busy the engine is.
 	let health = Router::new()
 		.route("/v2", get(oip::server))
@@ -163,6 +170,7 @@ impl From<Refusal> for ApiError {
 impl From<Failure> for ApiError {
 	fn from(failure: Failure) -> Self {
 		let status = match failure {
+			Failure::Malformed(_) => StatusCode::BAD_REQUEST,
 			Failure::Input(_) => StatusCode::UNPROCESSABLE_ENTITY,
 			Failure::Engine(_) | Failure::Panic(_) => StatusCode::INTERNAL_SERVER_ERROR,
 		};

@@ -16,7 +16,9 @@ use crate::{input_name, output_name, Engine, ModelId, State as JobState};
 
 /// `GET /v2`
 pub(super) async fn server() -> Json<Value> {
-	Json(json!({ "name": "assay-engine", "version": env!("CARGO_PKG_VERSION"), "extensions": ["assay_jobs"] }))
+	Json(
+		json!({ "name": "assay-engine", "version": env!("CARGO_PKG_VERSION"), "extensions": ["assay_jobs", "assay_traces"] }),
+	)
 }
 
 fn id(text: &str) -> Result<ModelId, ApiError> {

@@ -75,10 +75,10 @@ pub struct Server {
 impl Server {
 	/// With the sample model and the reference evaluation.
 	pub fn start(options: EngineOptions) -> Self {
-		Self::with(options, Box::new(assay_semantics::evaluate))
+		Self::with(options, assay_semantics::evaluate)
 	}
 
-	pub fn with(options: EngineOptions, evaluate: Evaluator) -> Self {
+	pub fn with(options: EngineOptions, evaluate: impl Evaluator) -> Self {
 		let folder = Folder::new();
 		let store = Store::open(&folder.0).unwrap();
 		store.put(&DIGITS.0).unwrap();

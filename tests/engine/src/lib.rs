@@ -1,0 +1,9 @@
+//! For tests only, and built without the runtime: an engine that lies on demand, and a model large enough to lie about.
+//!
+//! - [`Faulty`]: an evaluator with a fault; `faulty-engine` is the server around it. `assay-engine` has no such choice.
+//! - [`resnet`]: a residual network as an ONNX file.
+
+mod faulty;
+pub mod resnet;
+
+pub use faulty::{Faulty, Flip};

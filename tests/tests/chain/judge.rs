@@ -1,0 +1,68 @@
+//! The judge in the Wasm runtime of a running node, beside the same code built natively: the same verdicts, the same faults, on
+//! proofs about every operator, right and mutated.
+
+use assay_runtime::Runtime;
+use assay_semantics::testing::{
+	game::{convicting, Case},
+	nodes::Kind,
+	Rng,
+};
+use assay_tests::{Node, NodeOptions};
+use codec::{Decode, Encode};
+use pallet_disputes::traits::{Judge, Verdict, VerdictKind};
+use sp_core::H256;
+
+/// Proofs for each kind of operator; one in four is judged once more with a bit changed.
+const CASES: usize = 1_000;
+
+type Court = <Runtime as pallet_disputes::Config>::Judge;
+type Judgement = Result<Verdict, Vec<u8>>;
+
+fn native(case: &Case) -> Judgement {
+	let states = case.states.as_ref().map(|(demand, root)| (demand.as_slice(), H256(*root)));
+	Court::judge(&H256(case.model), &H256(case.trace_root), states, &case.proof)
+		.map_err(|fault| fault.as_bytes().to_vec())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wasm_judge_should_agree_with_the_native_one_on_every_operator() -> anyhow::Result<()> {
+	let node = Node::start("judge", NodeOptions { no_engine: true, ..Default::default() });
+	let chain = node.chain().await?;
+	let at = chain.best().await?;
+	let mut rng = Rng(7);
+	for kind in Kind::ALL {
+		let (mut convicted, mut refused) = (0, 0);
+		let mut cases = Vec::new();
+		for number in 0..CASES {
+			let Some(case) = convicting(&mut rng, *kind) else { continue };
+			if number % 4 == 0 {
+				let mut mutated = case.clone();
+				let at = rng.below(mutated.proof.len() as u64) as usize;
+				mutated.proof[at] ^= 1 << rng.below(8);
+				cases.push(mutated);
+			}
+			cases.push(case);
+		}
+		for chunk in cases.chunks(16) {
+			let asked = chunk.iter().map(|case| async {
+				let arguments = (case.model, case.trace_root, &case.states, &case.proof).encode();
+				let reply = chain.view_encoded(&at, "Disputes", "judge", &arguments).await?;
+				anyhow::Ok(Judgement::decode(&mut &reply[..])?)
+			});
+			for (case, wasm) in chunk.iter().zip(futures::future::join_all(asked).await) {
+				let native = native(case);
+				match &native {
+					Ok(verdict) => {
+						assert_eq!(verdict.kind, VerdictKind::Wrong);
+						convicted += 1;
+					}
+					Err(_) => refused += 1,
+				}
+				assert_eq!(wasm?, native, "{kind:?}");
+			}
+		}
+		println!("{kind:?}: {convicted} convicted, {refused} refused by both");
+		assert!(convicted >= CASES / 2, "{kind:?}: too few cases to say anything");
+	}
+	Ok(())
+}
