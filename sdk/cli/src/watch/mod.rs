@@ -354,15 +354,18 @@ impl Watchtower<'_> {
 			Done::Over(end) => match end {
 				End::Unchecked(why) => ("Unchecked", why.clone()),
 				End::Missed(why) => ("Missed", why.clone()),
-				End::Lost => ("Lost", "the challenge is over, and the claim stands".into()),
-				End::Right | End::Convicted(_) | End::Gone => ("", String::new()),
+				// The event has said so, unless it was missed.
+				End::Lost if !self.tally.knows_lost(claim) => {
+					("Lost", "the challenge is over, and the claim stands".into())
+				}
+				End::Right | End::Convicted(_) | End::Lost | End::Gone => ("", String::new()),
 			},
 			Done::Later | Done::EngineDown(_) => ("", String::new()),
 			Done::Blocked(why) => ("Trouble", why.clone()),
 		};
 		let engine = match &done {
 			Done::EngineDown(why) => Some(why.clone()),
-			Done::Found(_) => None,
+			Done::Found(_) | Done::Sent("Demanded" | "Proved", ..) => None,
 			_ => self.engine.clone(),
 		};
 		if !text.is_empty() && case.said != text {
