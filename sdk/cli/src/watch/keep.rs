@@ -155,11 +155,8 @@ impl Keep {
 	pub(super) fn finish(&mut self, claim: &Bytes32, now: u64) -> anyhow::Result<()> {
 		let key = hex::encode(claim);
 		let Some(kept) = self.content.claims.get_mut(&key) else { return Ok(()) };
-		if kept.settles_at > now && kept.challenged_in.is_some() {
-			kept.over = true;
-		} else {
-			self.content.claims.remove(&key);
-		}
+		kept.over = true;
+		self.content.claims.retain(|_, kept| !kept.over || (kept.settles_at > now && kept.challenged_in.is_some()));
 		self.save()
 	}
 }

@@ -33,7 +33,7 @@ use plan::{End, Finding, Wait};
 use purse::Purse;
 use std::{
 	collections::{HashMap, HashSet},
-	sync::{Arc, Mutex},
+	sync::{atomic::AtomicBool, Arc, Mutex},
 	time::Duration,
 };
 use step::{lock, Context, Done, Subject};
@@ -112,7 +112,7 @@ pub async fn run(command: &Watch, global: &Global, chain: Chain, report: &Report
 		command,
 		report,
 		signer,
-		tally: Tally::new(me.clone()),
+		tally: Tally::new(me),
 		me,
 		keep: Arc::new(Mutex::new(keep)),
 		purse: Arc::new(Mutex::new(Purse::new(command.budget.map(|budget| budget.0)))),
@@ -193,12 +193,14 @@ async fn session(
 		prices: read::supported(&at).then(|| read::prices(&chain, &at)).transpose()?,
 		chain,
 		signer: tower.signer.clone(),
-		me: tower.me.clone(),
+		me: tower.me,
 		engine: tower.command.engine.clone(),
 		keep: tower.keep.clone(),
 		purse: tower.purse.clone(),
 		sending: tokio::sync::Mutex::new(()),
 		checks: Semaphore::new(step::CHECKS),
+		started: at.block_number(),
+		pool_is_ours: AtomicBool::new(false),
 	});
 	if again {
 		tower.report.line("Back       the node answers again");
@@ -352,15 +354,18 @@ impl Watchtower<'_> {
 			Done::Over(end) => match end {
 				End::Unchecked(why) => ("Unchecked", why.clone()),
 				End::Missed(why) => ("Missed", why.clone()),
-				End::Lost => ("Lost", "the challenge is over, and the claim stands".into()),
-				End::Right | End::Convicted(_) | End::Gone => ("", String::new()),
+				// The event has said so, unless it was missed.
+				End::Lost if !self.tally.knows_lost(claim) => {
+					("Lost", "the challenge is over, and the claim stands".into())
+				}
+				End::Right | End::Convicted(_) | End::Lost | End::Gone => ("", String::new()),
 			},
 			Done::Later | Done::EngineDown(_) => ("", String::new()),
 			Done::Blocked(why) => ("Trouble", why.clone()),
 		};
 		let engine = match &done {
 			Done::EngineDown(why) => Some(why.clone()),
-			Done::Found(_) => None,
+			Done::Found(_) | Done::Sent("Demanded" | "Proved", ..) => None,
 			_ => self.engine.clone(),
 		};
 		if !text.is_empty() && case.said != text {

@@ -8,18 +8,22 @@ use super::{
 };
 use crate::{
 	amount::Amount,
-	chain::{call, At, Call, Chain},
+	chain::{call, At, Call, Chain, Refused},
 	disputes::{
 		self,
 		read::{self, Prices},
 		words, Stage, PALLET,
 	},
 	job::{self, OpenJob},
-	types::Bytes32,
+	types::{AccountInfo, Bytes32},
 };
 use anyhow::{bail, Context as _};
 use std::{
-	sync::{Arc, Mutex, MutexGuard, PoisonError},
+	fmt,
+	sync::{
+		atomic::{AtomicBool, Ordering},
+		Arc, Mutex, MutexGuard, PoisonError,
+	},
 	time::Duration,
 };
 use subxt::{dynamic::Value, ext::scale_decode::DecodeAsType, utils::AccountId32};
@@ -28,6 +32,10 @@ use tokio::sync::Semaphore;
 
 /// How long a transaction may wait for a block before the chain is looked at again.
 const INCLUSION_TIME: Duration = Duration::from_secs(120);
+/// What the chain says when another message of the dispute was faster: the next block shows how things stand.
+const OVERTAKEN: [&str; 5] = ["AlreadyChallenged", "AlreadyOpen", "AlreadySealed", "DisputeOver", "NotYourMove"];
+/// For so many blocks after a start, transactions of an earlier run may still be in the node's pool.
+const LEFT_OVER_BLOCKS: u64 = 5;
 /// Answers that are checked at once; each takes an input and an output of memory.
 pub(super) const CHECKS: usize = 4;
 
@@ -44,6 +52,10 @@ pub(super) struct Context {
 	/// Two transactions must not take the same number.
 	pub(super) sending: tokio::sync::Mutex<()>,
 	pub(super) checks: Semaphore,
+	/// The best block when this began.
+	pub(super) started: u64,
+	/// Whether nothing of an earlier run is in the node's pool.
+	pub(super) pool_is_ours: AtomicBool,
 }
 
 /// A claim.
@@ -90,6 +102,7 @@ impl Context {
 	pub(super) async fn step(&self, at: &At, subject: &Subject) -> Done {
 		match self.try_step(at, subject).await {
 			Ok(done) => done,
+			Err(error) if overtaken(&error) => Done::Later,
 			Err(error) => Done::Blocked(format!("{error:#}")),
 		}
 	}
@@ -278,11 +291,27 @@ impl Context {
 		}))
 	}
 
+	/// Whether what an earlier run sent is in a block by now; else it would be sent twice.
+	async fn left_over_is_gone(&self, next: u64) -> anyhow::Result<bool> {
+		if self.pool_is_ours.load(Ordering::Relaxed) {
+			return Ok(true);
+		}
+		let at = self.chain.best().await?;
+		let account: Option<AccountInfo> = self.chain.storage(&at, "System", "Account", (self.me.0,)).await?;
+		let gone = u64::from(account.unwrap_or_default().nonce) >= next
+			|| at.block_number() > self.started.saturating_add(LEFT_OVER_BLOCKS);
+		self.pool_is_ours.store(gone, Ordering::Relaxed);
+		Ok(gone)
+	}
+
 	/// Sends a transaction. In which block it is.
 	async fn submit(&self, call: &Call) -> anyhow::Result<u64> {
 		let sent = {
 			let _alone = self.sending.lock().await;
 			let nonce = self.chain.next_nonce(&self.me).await?;
+			if !self.left_over_is_gone(nonce).await? {
+				bail!(Pending);
+			}
 			let bytes = self.chain.sign(&self.signer, call, nonce).await?;
 			self.chain.send(bytes).await?
 		};
@@ -292,6 +321,25 @@ impl Context {
 		}
 	}
 }
+
+/// Whether a message came too late, and there is nothing to be said about that.
+fn overtaken(error: &anyhow::Error) -> bool {
+	let name = error.downcast_ref::<Refused>().and_then(|refused| refused.name.as_deref());
+	let name = name.and_then(|name| name.strip_prefix(PALLET)?.strip_prefix('.'));
+	error.is::<Pending>() || name.is_some_and(|name| OVERTAKEN.contains(&name))
+}
+
+/// A transaction of an earlier run waits in the node's pool.
+#[derive(Debug)]
+struct Pending;
+
+impl fmt::Display for Pending {
+	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		f.write_str("a transaction from before waits in the node's pool")
+	}
+}
+
+impl std::error::Error for Pending {}
 
 fn not_now(trouble: Trouble, refused: impl FnOnce(String) -> Done) -> Done {
 	match trouble {
@@ -314,6 +362,17 @@ fn difference(own: &[u8], committed: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
 	use super::*;
+
+	#[test]
+	fn message_that_came_too_late_should_be_no_trouble() {
+		let refused = |name: &str| {
+			let refused = Refused { name: Some(name.into()), text: "x".into() };
+			overtaken(&anyhow::Error::new(refused).context("the chain refused to demand"))
+		};
+		assert!(refused("Disputes.NotYourMove") && refused("Disputes.DisputeOver"));
+		assert!(!refused("Disputes.DemandRefused") && !refused("Other.NotYourMove"));
+		assert!(overtaken(&anyhow::Error::new(Pending)) && !overtaken(&anyhow::anyhow!("x")));
+	}
 
 	#[test]
 	fn difference_should_name_the_first_byte() {

@@ -68,6 +68,11 @@ impl Tally {
 		}
 	}
 
+	/// Whether a challenge is known to be lost.
+	pub(super) fn knows_lost(&self, claim: &Bytes32) -> bool {
+		self.disputes.get(claim).is_some_and(|(_, state)| *state == "lost")
+	}
+
 	/// Takes in an event; `watched` says whether its claim is one of ours to watch.
 	pub(super) fn event(&mut self, event: &DisputeEvent, watched: bool) -> News {
 		let mut news = News::default();
@@ -199,7 +204,7 @@ mod tests {
 			})
 		};
 		let news = tally.event(&convicted(ME, 1), true);
-		assert!(news.line.unwrap().2.contains("30 planck") || tally.earned == 30);
+		assert!(news.line.unwrap().2.contains("to us"));
 		assert_eq!(tally.event(&convicted(OTHER, 7), false), News::default(), "nothing of ours");
 		let lost = DisputeEvent::ChallengeLost(events::ChallengeLost {
 			job: 2,
@@ -209,6 +214,7 @@ mod tests {
 			to_worker: 4,
 		});
 		assert_eq!(tally.event(&lost, true).lost, 7);
+		assert!(tally.knows_lost(&[2; 32]) && !tally.knows_lost(&[1; 32]));
 		let object = tally.object(7);
 		for (key, count) in
 			[("checked", 4), ("agreed", 1), ("wrong", 3), ("challenged", 3), ("convicted", 1), ("lost", 1)]
