@@ -282,8 +282,9 @@ parameter_types! {
 
 /// An answer, its window, the window once more if data was withheld, a dispute, finality.
 type LongestClaim = ConstU32<{ MAX_DEADLINE + 2 * MAX_WINDOW + LONGEST_DISPUTE + FINALITY }>;
-/// The most blocks that a worker may take to build a trace.
-type MaxTraceBlocks = ConstU32<{ 15 * MINUTES }>;
+/// The most blocks that a worker may take to build a trace. An answer may take as long, as the engine evaluates again for it, and must
+/// come within a minute whatever the model: so twice this and finality fit into a minute.
+type MaxTraceBlocks = ConstU32<7>;
 /// The most workers that serve one model.
 type MaxServers = ConstU32<128>;
 

@@ -88,7 +88,10 @@ fn relations_between_pallets_should_hold() {
 	println!("the longest challenge takes {longest} blocks of {}", configs::LONGEST_DISPUTE);
 	assert!(longest <= configs::LONGEST_DISPUTE);
 
-	// 5: a window is long enough to recompute, to seal in one block and reveal in the next, and for finality.
+	// 5: who needs all its time to build a trace can still open it, twice over.
+	let evaluations = 2 * blocks::<<Runtime as D>::MaxTraceBlocks>();
+	assert!(blocks::<<Runtime as D>::AnswerBlocks>() > blocks::<<Runtime as D>::Finality>() + evaluations);
+	// A window is long enough to recompute, to seal in one block and reveal in the next, and for finality.
 	assert!(blocks::<<Runtime as M>::WindowSlack>() > blocks::<<Runtime as D>::Finality>());
 
 	// 6: stake stays until the last claim on it is over, data having been withheld once, and final.

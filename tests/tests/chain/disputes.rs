@@ -10,7 +10,7 @@ use assay_cli::{
 	worker,
 };
 use assay_primitives::OPG;
-use assay_semantics::Op;
+use assay_semantics::{testing::game::lie, Model, Op, Tensor};
 use assay_test_engine::resnet;
 use assay_tests::{
 	account, check_invariants, digit_images, digits, digits_request, follow_job, key, next_block, request, Engine,
@@ -21,6 +21,8 @@ use subxt::dynamic::Value;
 
 /// A lie on these chains is over within so many blocks, window included.
 const LIMIT: u64 = 150;
+/// The picture that the residual network is asked about.
+const PICTURE: u64 = 3;
 
 struct Network {
 	alice: Node,
@@ -158,16 +160,32 @@ async fn liar_that_is_killed_in_its_dispute_should_be_convicted_by_silence() -> 
 	check_invariants(&chain).await
 }
 
+/// An element in the middle of the model whose 30th bit makes a difference to the output: not every lie does.
+fn lie_that_shows(model: &Model) -> anyhow::Result<(usize, usize)> {
+	let convolutions = model.nodes().iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Conv(_)));
+	let convolutions: Vec<usize> = convolutions.map(|(value, _)| value).collect();
+	let value = *convolutions.get(convolutions.len() / 2).context("a residual network has convolutions")?;
+	let input = Tensor { ty: model.header().inputs.swap_remove(0), bytes: resnet::picture(PICTURE) };
+	let right = assay_semantics::trace(model, &[input])?;
+	for element in 0..100 {
+		let mut values = right.clone();
+		lie(model, &mut values, value, true, |tensor| tensor.bytes[4 * element + 3] ^= 1 << 6);
+		if values.last() != right.last() {
+			return Ok((value, element));
+		}
+	}
+	anyhow::bail!("no lie about value {value} makes a difference")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
 	let folder = Folder::new("residual");
 	let onnx = folder.path().join("residual.onnx");
 	std::fs::write(&onnx, resnet::onnx())?;
 	let model = resnet::model();
-	let convolutions = model.nodes().iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Conv(_)));
-	let convolutions: Vec<usize> = convolutions.map(|(value, _)| value).collect();
-	let middle = convolutions.get(convolutions.len() / 2).context("convolutions")?;
-	let network = Network::start("residual", Some(&onnx), &["--flip", &format!("{middle}:77:22")]).await?;
+	let (value, element) = lie_that_shows(&model)?;
+	let fault = format!("{value}:{element}:30");
+	let network = Network::start("residual", Some(&onnx), &["--flip", &fault]).await?;
 	let chain = network.bob.chain().await?;
 	let stake = bonded(&chain, "//Charlie").await?;
 	let _watchtower = Watchtower::start("residual-watchtower", &network.bob, &network.engine, "//Ferdie");
@@ -175,7 +193,7 @@ async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
 	let output = assay_semantics::side_byte_len(&header.outputs).context("a length")?;
 	let asked = Request {
 		model: model.id(),
-		input: resnet::picture(3),
+		input: resnet::picture(PICTURE),
 		max_fee: OPG / 10,
 		coverage: 0,
 		max_output: u32::try_from(output)?,

@@ -33,8 +33,10 @@ async fn wasm_judge_should_agree_with_the_native_one_on_every_operator() -> anyh
 	for kind in Kind::ALL {
 		let (mut convicted, mut refused) = (0, 0);
 		let mut cases = Vec::new();
-		for number in 0..CASES {
-			let Some(case) = convicting(&mut rng, *kind) else { continue };
+		// Nothing can be said about an empty value; of some kinds, many are.
+		let found = std::iter::repeat_with(|| convicting(&mut rng, *kind)).take(20 * CASES).flatten().take(CASES);
+		let found: Vec<Case> = found.collect();
+		for (number, case) in found.into_iter().enumerate() {
 			if number % 4 == 0 {
 				let mut mutated = case.clone();
 				let at = rng.below(mutated.proof.len() as u64) as usize;
@@ -62,7 +64,7 @@ async fn wasm_judge_should_agree_with_the_native_one_on_every_operator() -> anyh
 			}
 		}
 		println!("{kind:?}: {convicted} convicted, {refused} refused by both");
-		assert!(convicted >= CASES / 2, "{kind:?}: too few cases to say anything");
+		assert!(convicted >= CASES, "{kind:?}: too few cases to say anything");
 	}
 	Ok(())
 }
