@@ -4,6 +4,9 @@
 //! network, BABE and GRANDPA, and the off-chain workers. [`worker`] is what a worker's operator cares about: which engine,
 //! which roles, which service key. [`engine`] runs an inference engine inside the node, for `--dev`.
 
+// The SDK's error type is as large as it is, and errors are rare here.
+#![allow(clippy::result_large_err)]
+
 mod chain_spec;
 mod cli;
 mod command;

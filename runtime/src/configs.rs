@@ -190,11 +190,24 @@ const fn deposit(items: u32, bytes: u32) -> Balance {
 
 /// What a proxy may do.
 #[derive(
-	Copy, Clone, Eq, PartialEq, Ord, PartialOrd, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+	Default,
+	Copy,
+	Clone,
+	Eq,
+	PartialEq,
+	Ord,
+	PartialOrd,
+	Debug,
+	Encode,
+	Decode,
+	DecodeWithMemTracking,
+	MaxEncodedLen,
+	TypeInfo,
 )]
 pub enum ProxyType {
 	/// Anything.
 	#[codec(index = 0)]
+	#[default]
 	Any,
 	/// Request and cancel inferences.
 	#[codec(index = 1)]
@@ -202,12 +215,6 @@ pub enum ProxyType {
 	/// Run a worker, but not take its stake out.
 	#[codec(index = 2)]
 	Operator,
-}
-
-impl Default for ProxyType {
-	fn default() -> Self {
-		Self::Any
-	}
 }
 
 impl InstanceFilter<RuntimeCall> for ProxyType {

@@ -43,10 +43,10 @@ async fn job_should_expire_with_a_refund_or_complete_in_time_when_the_engine_is_
 	let ends = |event: &JobEvent| matches!(event, JobEvent::Expired { .. } | JobEvent::Settled(_));
 	let events = follow_job(&chain, id, block, 40, ends).await?;
 	let missed = events.iter().find_map(|(_, event)| match event {
-		JobEvent::Missed { worker, penalty } => Some((worker.clone(), *penalty)),
+		JobEvent::Missed { worker, penalty } => Some((*worker, *penalty)),
 		_ => None,
 	});
-	assert_eq!(missed, Some((charlie.clone(), penalty)), "{events:#?}");
+	assert_eq!(missed, Some((charlie, penalty)), "{events:#?}");
 	let Some((_, JobEvent::Expired { refund })) = events.last() else { panic!("{events:#?}") };
 	assert_eq!(*refund, hopeless.max_fee);
 	assert_eq!(bonded(&chain, &charlie).await?, stake - penalty);
