@@ -126,6 +126,20 @@ pub async fn follow_job(
 	bail!("job {job} did not get there within {limit} blocks of block {from}: {seen:#?}")
 }
 
+/// Waits until the chain finalises: then validators have found each other, and what they made alone is gone.
+pub async fn finality(chain: &Chain) -> anyhow::Result<()> {
+	const LIMIT: usize = 60;
+	let mut blocks = chain.follow(0).await?;
+	for _ in 0..LIMIT {
+		next_block(&mut blocks).await?;
+		let head = chain.rpc().chain_get_finalized_head().await?;
+		if chain.at(head).await?.block_number() > 0 {
+			return Ok(());
+		}
+	}
+	bail!("nothing was finalised within {LIMIT} blocks")
+}
+
 /// Lets `count` blocks pass.
 pub async fn pass_blocks(chain: &Chain, count: u64) -> anyhow::Result<()> {
 	let mut blocks = chain.follow(chain.best().await?.block_number()).await?;

@@ -279,8 +279,17 @@ impl Chain {
 
 	/// A signed transaction, encoded.
 	pub async fn sign(&self, signer: &Keypair, call: &Call, nonce: u64) -> anyhow::Result<Vec<u8>> {
-		let at = self.best().await?;
+		let at = self.anchor().await?;
 		self.sign_at(&at, signer, call, nonce)
+	}
+
+	/// Where a transaction's life can begin without being lost in a reorganisation: the last finalised block, or the best one
+	/// where finality is far behind.
+	async fn anchor(&self) -> anyhow::Result<At> {
+		let best = self.best().await?;
+		let finalised = self.at(self.rpc.chain_get_finalized_head().await.map_err(lost)?).await?;
+		let behind = best.block_number().saturating_sub(finalised.block_number());
+		Ok(if behind < MORTAL_BLOCKS / 2 { finalised } else { best })
 	}
 
 	/// Like [`Chain::sign`], mortal from the given block on.

@@ -13,8 +13,8 @@ use assay_primitives::OPG;
 use assay_semantics::{testing::game::lie, Model, Op, Tensor};
 use assay_test_engine::resnet;
 use assay_tests::{
-	account, check_invariants, digit_images, digits, digits_request, follow_job, key, next_block, request, Engine,
-	Folder, Local, Node, NodeOptions, Watchtower,
+	account, check_invariants, digit_images, digits, digits_request, finality, follow_job, key, next_block, request,
+	Engine, Folder, Local, Node, NodeOptions, Watchtower,
 };
 use std::path::Path;
 use subxt::dynamic::Value;
@@ -57,6 +57,9 @@ impl Network {
 		let third = Local { validator: None, worker: true, boot };
 		let liar = Node::start(&format!("{theme}-liar"), local(third, Some(&faulty)));
 		let network = Self { alice, bob, liar, engine, _faulty: faulty };
+		for node in [&network.alice, &network.bob, &network.liar] {
+			finality(&node.chain().await?).await?;
+		}
 
 		network.liar.cli().succeed(&["worker", "key", "//Charlie//service", "--insert", "--account", "//Charlie"])?;
 		let eve = network.alice.cli();
