@@ -108,10 +108,22 @@ pub async fn follow_job(
 	job: u64,
 	from: u64,
 	limit: u64,
+	done: impl FnMut(&JobEvent) -> bool,
+) -> anyhow::Result<Vec<(u64, JobEvent)>> {
+	follow_job_behind(chain, job, from, limit, 0, done).await
+}
+
+/// Like [`follow_job`], each block only when `depth` blocks lie on it: among several validators, short reorganisations are common.
+pub async fn follow_job_behind(
+	chain: &Chain,
+	job: u64,
+	from: u64,
+	limit: u64,
+	depth: u64,
 	mut done: impl FnMut(&JobEvent) -> bool,
 ) -> anyhow::Result<Vec<(u64, JobEvent)>> {
 	let mut seen = Vec::new();
-	let mut blocks = chain.follow(from.saturating_sub(1)).await?;
+	let mut blocks = chain.follow_behind(from.saturating_sub(1), depth).await?;
 	for _ in 0..limit {
 		let at = next_block(&mut blocks).await?;
 		let events = at.events().fetch().await?;

@@ -389,8 +389,13 @@ impl Chain {
 
 	/// Follows the best chain from the block after `after`, without a gap.
 	pub async fn follow(&self, after: u64) -> anyhow::Result<Follower<'_>> {
+		self.follow_behind(after, 0).await
+	}
+
+	/// Like [`Chain::follow`], each block only when `depth` blocks lie on it: short reorganisations are over then.
+	pub async fn follow_behind(&self, after: u64, depth: u64) -> anyhow::Result<Follower<'_>> {
 		let heads = self.rpc.chain_subscribe_new_heads().await.map_err(lost)?;
-		Ok(Follower { chain: self, heads, seen: after, known: after })
+		Ok(Follower { chain: self, heads, seen: after, known: 0, depth })
 	}
 }
 
@@ -400,12 +405,13 @@ pub struct Follower<'a> {
 	heads: RpcSubscription<<Config as subxt::Config>::Header>,
 	seen: u64,
 	known: u64,
+	depth: u64,
 }
 
 impl Follower<'_> {
 	/// The next block.
 	pub async fn next(&mut self) -> anyhow::Result<At> {
-		while self.known <= self.seen {
+		while self.known <= self.seen + self.depth {
 			let head = self.heads.next().await.context("the node closed the connection")?.map_err(lost)?;
 			self.known = self.known.max(head.number);
 		}

@@ -13,14 +13,16 @@ use assay_primitives::OPG;
 use assay_semantics::{testing::game::lie, Model, Op, Tensor};
 use assay_test_engine::resnet;
 use assay_tests::{
-	account, check_invariants, digit_images, digits, digits_request, finality, follow_job, key, next_block, request,
-	Engine, Folder, Local, Node, NodeOptions, Watchtower,
+	account, check_invariants, digit_images, digits, digits_request, finality, follow_job, follow_job_behind, key,
+	next_block, request, Engine, Folder, Local, Node, NodeOptions, Watchtower,
 };
 use std::path::Path;
 use subxt::dynamic::Value;
 
 /// A lie on these chains is over within so many blocks, window included.
 const LIMIT: u64 = 150;
+/// A block counts when so many lie on it.
+const DEPTH: u64 = 3;
 /// The picture that the residual network is asked about.
 const PICTURE: u64 = 3;
 
@@ -81,7 +83,8 @@ impl Network {
 	/// A job that Charlie has drawn, and that Eve could take over. Returns its number and the block of the request.
 	async fn lie(&self, chain: &Chain, asked: Request) -> anyhow::Result<(u64, u64)> {
 		let (id, block) = request(chain, &key("//Bob"), &asked).await?;
-		let events = follow_job(chain, id, block, 20, |event| matches!(event, JobEvent::Assigned(_))).await?;
+		let events =
+			follow_job_behind(chain, id, block, 20, DEPTH, |event| matches!(event, JobEvent::Assigned(_))).await?;
 		let Some((_, JobEvent::Assigned(assigned))) = events.last() else { anyhow::bail!("not assigned: {events:#?}") };
 		assert_eq!(assigned.worker, account("//Charlie"), "nobody else took jobs");
 		self.alice.cli().succeed(&["worker", "resume", "--account", "//Eve"])?;
@@ -92,7 +95,7 @@ impl Network {
 /// What `Disputes` says in the blocks from `from` on, until `last` is among it.
 async fn dispute_events(chain: &Chain, from: u64, last: &str) -> anyhow::Result<Vec<(u64, String)>> {
 	let mut seen = Vec::new();
-	let mut blocks = chain.follow(from.saturating_sub(1)).await?;
+	let mut blocks = chain.follow_behind(from.saturating_sub(1), DEPTH).await?;
 	for _ in 0..LIMIT {
 		let at = next_block(&mut blocks).await?;
 		for event in at.events().fetch().await?.iter() {
@@ -114,7 +117,7 @@ async fn bonded(chain: &Chain, who: &str) -> anyhow::Result<u128> {
 
 async fn assert_answered_by_eve(chain: &Chain, id: u64, block: u64, label: u64) -> anyhow::Result<()> {
 	let settled = |event: &JobEvent| matches!(event, JobEvent::Settled(_));
-	let events = follow_job(chain, id, block, LIMIT, settled).await?;
+	let events = follow_job_behind(chain, id, block, LIMIT, DEPTH, settled).await?;
 	let Some((_, JobEvent::Settled(paid))) = events.last() else { anyhow::bail!("not settled: {events:#?}") };
 	assert_eq!(paid.worker, account("//Eve"), "{events:#?}");
 	let at = chain.best().await?;
@@ -210,7 +213,7 @@ async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
 	assert!(opened <= 3, "{events:?}");
 	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie lies with impunity");
 	let settled = |event: &JobEvent| matches!(event, JobEvent::Settled(_));
-	let events = follow_job(&chain, id, block, LIMIT, settled).await?;
+	let events = follow_job_behind(&chain, id, block, LIMIT, DEPTH, settled).await?;
 	let Some((_, JobEvent::Settled(paid))) = events.last() else { anyhow::bail!("not settled: {events:#?}") };
 	assert_eq!(paid.worker, account("//Eve"), "{events:#?}");
 	check_invariants(&chain).await
@@ -239,7 +242,7 @@ async fn honest_worker_should_be_paid_for_a_groundless_challenge() -> anyhow::Re
 	let names: Vec<&str> = events.iter().map(|(_, name)| name.as_str()).collect();
 	assert_eq!(names, ["Challenged", "Published", "ChallengeLost", "Defended"]);
 	let settled = |event: &JobEvent| matches!(event, JobEvent::Settled(_));
-	follow_job(&chain, id, block, LIMIT, settled).await?;
+	follow_job_behind(&chain, id, block, LIMIT, DEPTH, settled).await?;
 	assert_eq!(bonded(&chain, "//Charlie").await?, stake);
 	check_invariants(&chain).await
 }

@@ -46,6 +46,9 @@ use tokio::{sync::Semaphore, task::JoinSet};
 const RECONNECT: Duration = Duration::from_secs(3);
 /// The longest pause after something went wrong, in blocks.
 const MAX_PAUSE: u64 = 16;
+/// How often all open answers are looked through, in blocks. Events alone would miss what a reorganisation brings into a block that
+/// was seen without it. A few times within the shortest window.
+const SCAN: u64 = 3;
 /// How long ended claims are remembered, in blocks. Longer than any window.
 const REMEMBER: u64 = 200_000;
 
@@ -252,14 +255,20 @@ impl Watchtower<'_> {
 		self.cases.entry(claim).or_insert(fresh);
 	}
 
-	/// Takes in what is open already: answers, and what was begun before a restart.
-	async fn scan(&mut self, chain: &Chain, at: &At) -> anyhow::Result<()> {
+	/// Takes in the answers that are open.
+	async fn scan_answers(&mut self, chain: &Chain, at: &At) -> anyhow::Result<()> {
 		for (job, open) in chain.storage_map::<u64, OpenJob>(at, "Inference", "Jobs").await? {
 			let Stage::Committed { assignment, claim, .. } = open.stage else { continue };
 			if self.wants(&claim, &assignment.worker, Some(&open.model)) {
 				self.add(job, claim);
 			}
 		}
+		Ok(())
+	}
+
+	/// Takes in what is open already: answers, and what was begun before a restart.
+	async fn scan(&mut self, chain: &Chain, at: &At) -> anyhow::Result<()> {
+		self.scan_answers(chain, at).await?;
 		let all = lock(&self.keep).all();
 		for (claim, kept) in all {
 			if !kept.over {
@@ -275,6 +284,9 @@ impl Watchtower<'_> {
 	async fn block(&mut self, chain: &Chain, at: &At) -> anyhow::Result<()> {
 		self.now = at.block_number();
 		self.tally.blocks += 1;
+		if self.now.is_multiple_of(SCAN) {
+			self.scan_answers(chain, at).await?;
+		}
 		let all = at.events().fetch().await?;
 		for (_, job, event) in job::events_in(&all)? {
 			let JobEvent::Committed(committed) = event else { continue };
