@@ -1,7 +1,8 @@
 //! An inference engine over HTTP, as a watchtower uses it.
 
 use assay_semantics::hash;
-use codec::{Decode, DecodeAll, Encode};
+pub use assay_semantics::prover::Advice;
+use codec::{DecodeAll, Encode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{body::Bytes, client::conn::http1, header, Method, Request};
 use hyper_util::rt::TokioIo;
@@ -63,30 +64,6 @@ pub enum Trouble {
 	Down(String),
 	/// The engine never will.
 	Refused(String),
-}
-
-/// What a challenger does next. Encoded like the engine's; the messages are opaque here.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-pub enum Advice {
-	/// Demand this.
-	#[codec(index = 0)]
-	Demand {
-		/// The encoded demand.
-		demand: Vec<u8>,
-		/// Shows the chain that it can be met.
-		evidence: Vec<u8>,
-	},
-	/// Submit this.
-	#[codec(index = 1)]
-	Prove {
-		/// The encoded demand for the partial states that the proof is about, if it is about any.
-		states: Option<Vec<u8>>,
-		/// The encoded proof.
-		proof: Vec<u8>,
-	},
-	/// Nothing is wrong.
-	#[codec(index = 2)]
-	Agree,
 }
 
 /// The key under which a watchtower asks for an output. The same question has the same key, whoever asked it.
