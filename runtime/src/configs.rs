@@ -36,7 +36,7 @@ const MAX_WINDOW: BlockNumber = 6 * HOURS;
 /// The longest time for an answer, in blocks.
 const MAX_DEADLINE: BlockNumber = HOURS;
 /// The most that a dispute can last, in blocks: `2 * (R_p + D * (R_w + R_c) + R_prove)` with ample clocks.
-pub const LONGEST_DISPUTE: BlockNumber = 2 * HOURS;
+pub const LONGEST_DISPUTE: BlockNumber = 7 * HOURS;
 /// The allowance for finality, in blocks.
 pub const FINALITY: BlockNumber = 5 * MINUTES;
 
@@ -275,6 +275,8 @@ parameter_types! {
 	pub const BurnedShare: Permill = Permill::from_percent(50);
 	pub const ChallengerShare: Permill = Permill::from_percent(30);
 	pub const RequesterShare: Permill = Permill::from_percent(20);
+	/// More than a year's interest on a bond for the seven hours of the longest dispute.
+	pub const DelayShare: Permill = Permill::from_parts(1_000);
 	pub const FeeBurn: Permill = Permill::from_percent(5);
 	pub const FeeTreasury: Permill = Permill::from_percent(5);
 	pub const MissedDeadlineFault: Permill = Permill::from_percent(25);
@@ -289,9 +291,8 @@ parameter_types! {
 
 /// An answer, its window, the window once more if data was withheld, a dispute, finality.
 type LongestClaim = ConstU32<{ MAX_DEADLINE + 2 * MAX_WINDOW + LONGEST_DISPUTE + FINALITY }>;
-/// The most blocks that a worker may take to build a trace. An answer may take as long, as the engine evaluates again for it, and must
-/// come within a minute whatever the model: so twice this and finality fit into a minute.
-type MaxTraceBlocks = ConstU32<7>;
+/// The most blocks that a worker may take to build a trace: two minutes. Clocks scale with it, and a dispute with the clocks.
+type MaxTraceBlocks = ConstU32<40>;
 /// The most workers that serve one model.
 type MaxServers = ConstU32<128>;
 
@@ -392,16 +393,23 @@ impl pallet_disputes::Config for Runtime {
 	type RevealBlocks = ConstU32<10>;
 	type Finality = ConstU32<5>;
 	type MaxTraceBlocks = MaxTraceBlocks;
+	// Several claims of a worker can be challenged at once, and a challenger has but one.
+	type WorkerTraces = ConstU32<8>;
+	type ChallengerTraces = ConstU32<4>;
 	type ChallengeBond = ConstU128<{ OPG / 2 }>;
-	type TraceBlockBond = ConstU128<{ OPG / 1_000 }>;
+	// A block of computing, eight times over.
+	type TraceBlockBond = ConstU128<{ OPG / 100 }>;
 	type BurnedOfBond = BurnedOfBond;
 	type SealDeposit = ConstU128<{ OPG / 20 }>;
+	type DelayShare = DelayShare;
 	type DemandFeePerByte = ConstU128<{ MICRO_OPG / 2 }>;
+	// Sixteen times the price at 1 MiB, 65,536 times at 4 MiB, a fifth of the room that there is in a minute.
+	type PriceStep = ConstU32<{ 256 * 1024 }>;
 	type MaxMessage = ConstU32<{ assay_semantics::judge::MAX_MESSAGE_BYTES as u32 }>;
 	type MaxDemand = ConstU32<32>;
-	type MaxOutstandingBytes = ConstU32<{ 4 * 1024 * 1024 }>;
-	type DeferBlocks = ConstU32<2>;
 	type AgendaWeight = DisputesAgendaWeight;
+	// All there is.
+	type Scarce = ConstU128<{ 1_000_000_000 * OPG }>;
 	type MinJobBond = ConstU128<OPG>;
 	type BurnedShare = BurnedShare;
 	type RequesterShare = RequesterShare;

@@ -115,6 +115,6 @@ fn digits() -> Registration {
 		artifacts: Default::default(),
 		price: 10 * MILLI_OPG,
 		royalty: Permill::from_percent(10),
-		policy: Policy::optimistic(20, 1, 2),
+		policy: Policy::optimistic(20, 1, 1),
 	}
 }

@@ -1,16 +1,19 @@
 //! How Assay's pallets reach each other. Each declares what it needs in its `traits.rs`; here stands who gives it.
 
-use crate::{AccountId, Balance, BlockNumber, Inference, Models, Rewards, Runtime, RuntimeHoldReason, Workers};
+use crate::{
+	weights, AccountId, Balance, BlockNumber, Inference, Models, Rewards, Runtime, RuntimeHoldReason, Workers,
+};
 use alloc::vec::Vec;
 use assay_primitives::{Holds, JobId, ModelId, ServiceKey, SlashReason, TensorType};
 use assay_semantics::judge;
-use codec::DecodeAll;
+use codec::{DecodeAll, Encode};
 use frame_support::{
 	dispatch::DispatchResult,
 	traits::{fungible::Balanced, Imbalance},
+	weights::Weight,
 };
 use pallet_disputes::traits::{ClaimInfo, Convicted, Verdict, VerdictKind};
-use pallet_inference::traits::{Ask, Fault, ModelTerms, Shares};
+use pallet_inference::traits::{Ask, Fault, ModelTerms, Shares, TraceSize};
 use sp_core::H256;
 use sp_runtime::{BoundedVec, DispatchError, Permill};
 
@@ -32,8 +35,15 @@ impl pallet_inference::traits::Models<AccountId, Balance> for Registry {
 		Models::get(model).map(|record| record.header.outputs.into_inner())
 	}
 
-	fn trace_blocks(model: &ModelId) -> u32 {
-		Models::get(model).map_or(0, |record| record.policy.trace_blocks())
+	fn trace(model: &ModelId) -> TraceSize {
+		Models::get(model).map_or(TraceSize::default(), |record| {
+			let header = &record.header;
+			let ends = header.inputs.len().saturating_add(header.outputs.len());
+			TraceSize {
+				blocks: record.policy.trace_blocks(),
+				publication_bytes: judge::publication_bytes(header.encoded_size(), header.values, ends),
+			}
+		})
 	}
 
 	fn invalidate(model: &ModelId) {
@@ -214,7 +224,8 @@ impl pallet_disputes::traits::Claims<AccountId, Balance, BlockNumber> for Answer
 			coverage: open.coverage,
 			committed_at: open.committed_at,
 			settles_at: open.settles_at,
-			trace_blocks: open.trace_blocks,
+			trace_blocks: open.trace.blocks,
+			publication_bytes: open.trace.publication_bytes,
 		})
 	}
 
@@ -308,6 +319,14 @@ impl pallet_disputes::traits::Judge for Court {
 				operator: short(Vec::new()),
 			},
 		})
+	}
+
+	fn step_weight(proof: &[u8]) -> Weight {
+		judge::operator_of(proof).map_or(Weight::zero(), |(name, operands)| weights::judge_step(name, operands))
+	}
+
+	fn most_step_weight() -> Weight {
+		Weight::from_parts(weights::most_judged(), 0)
 	}
 
 	#[cfg(feature = "runtime-benchmarks")]

@@ -34,7 +34,7 @@ struct Scene<T: Config> {
 
 fn challenger<T: Config>(index: u32) -> T::AccountId {
 	let who: T::AccountId = account("challenger", index, 0);
-	let bond = Pallet::<T>::challenge_bond(u32::MAX)
+	let bond = Pallet::<T>::challenge_bond(u32::MAX, T::MinJobBond::get().saturating_mul(100u32.into()))
 		.saturating_add(T::SealDeposit::get())
 		.saturating_add(Pallet::<T>::demand_fee(T::MaxMessage::get().saturating_mul(T::MaxOpenings::get())));
 	let plenty = bond.saturating_mul(10u32.into()).max(T::Currency::minimum_balance().saturating_mul(1_000u32.into()));
@@ -69,7 +69,8 @@ impl<T: Config> Scene<T> {
 	}
 
 	fn challenge(&self, who: &T::AccountId) {
-		Pallet::<T>::do_challenge(who.clone(), self.job, self.claim, None).expect("the claim is open");
+		Pallet::<T>::do_challenge(who.clone(), self.job, self.claim, None, Bounded::max_value())
+			.expect("the claim is open");
 	}
 
 	fn published(n: u32) -> Self {
@@ -84,8 +85,15 @@ impl<T: Config> Scene<T> {
 
 	fn demanded(n: u32) -> Self {
 		let scene = Self::published(n);
-		Pallet::<T>::do_demand(scene.dave.clone(), scene.job, scene.claim, scene.demand(), &scene.case.evidence)
-			.expect("the demand is valid");
+		Pallet::<T>::do_demand(
+			scene.dave.clone(),
+			scene.job,
+			scene.claim,
+			scene.demand(),
+			&scene.case.evidence,
+			Bounded::max_value(),
+		)
+		.expect("the demand is valid");
 		scene
 	}
 
@@ -157,7 +165,7 @@ mod benchmarks {
 		scene.seal();
 		wait::<T>(One::one());
 		#[extrinsic_call]
-		_(RawOrigin::Signed(scene.dave.clone()), scene.job, scene.claim, Some(SALT));
+		_(RawOrigin::Signed(scene.dave.clone()), scene.job, scene.claim, Some(SALT), Bounded::max_value());
 		assert!(Challenges::<T>::contains_key(scene.claim, &scene.dave));
 	}
 
@@ -186,7 +194,14 @@ mod benchmarks {
 		let scene = Scene::<T>::published(n);
 		let evidence = message::<T>(&scene.case.evidence);
 		#[extrinsic_call]
-		_(RawOrigin::Signed(scene.dave.clone()), scene.job, scene.claim, scene.demand(), evidence);
+		_(
+			RawOrigin::Signed(scene.dave.clone()),
+			scene.job,
+			scene.claim,
+			scene.demand(),
+			evidence,
+			Bounded::max_value(),
+		);
 		assert!(Outstanding::<T>::get() > 0);
 	}
 
@@ -222,7 +237,7 @@ mod benchmarks {
 	#[benchmark]
 	fn timeout() {
 		let scene = Scene::<T>::demanded(0);
-		wait::<T>(T::AnswerBlocks::get().saturating_add(One::one()));
+		wait::<T>(Pallet::<T>::answer_blocks(u32::MAX).saturating_add(One::one()));
 		let anyone = challenger::<T>(1);
 		#[extrinsic_call]
 		_(RawOrigin::Signed(anyone), scene.job, scene.claim, Some(scene.dave.clone()));

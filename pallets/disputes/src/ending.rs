@@ -142,7 +142,7 @@ impl<T: Config> Pallet<T> {
 				return Self::lose(claim, dispute, who, challenge);
 			}
 			Turn::Challenger(clock) => clock.over_at(full),
-			Turn::Worker(_) => now.saturating_add(Self::shortest_move()),
+			Turn::Worker(_) => now.saturating_add(Self::shortest_move(dispute.trace_blocks)),
 		};
 		Self::schedule(again, Task::Move(claim, number));
 	}

@@ -18,8 +18,9 @@ use frame_support::{
 use frame_system::pallet_prelude::BlockNumberFor;
 use sp_core::H256;
 use sp_runtime::{
-	traits::{SaturatedConversion, Saturating, Zero},
-	DispatchError, RuntimeAppPublic,
+	helpers_128bit::multiply_by_rational_with_rounding,
+	traits::{Bounded, SaturatedConversion, Saturating, Zero},
+	DispatchError, Rounding, RuntimeAppPublic,
 };
 
 /// Whose move it is, and how long.
@@ -38,37 +39,90 @@ impl<T: Config> Pallet<T> {
 
 	/// A clock that starts now.
 	fn clock(length: BlockNumberFor<T>) -> ClockOf<T> {
-		Clock { start: Self::now(), length, full: FullBlocks::<T>::get(), deferred: 0 }
+		Clock { start: Self::now(), length, full: FullBlocks::<T>::get() }
 	}
 
 	pub(crate) fn is_over(clock: &ClockOf<T>) -> bool {
 		clock.is_over(Self::now(), FullBlocks::<T>::get())
 	}
 
-	/// The time for publishing a trace that takes `trace_blocks` to build.
-	pub fn publish_blocks(trace_blocks: u32) -> BlockNumberFor<T> {
-		let trace = trace_blocks.min(T::MaxTraceBlocks::get());
-		let scaled = T::Finality::get().saturating_add(trace.saturating_mul(2).into());
-		T::PublishBlocks::get().max(scaled)
+	/// `least`, or finality and the time for `traces` traces, if that is more.
+	fn scaled(least: BlockNumberFor<T>, traces: u32, trace_blocks: u32) -> BlockNumberFor<T> {
+		let traces = trace_blocks.min(T::MaxTraceBlocks::get()).saturating_mul(traces);
+		least.max(T::Finality::get().saturating_add(traces.into()))
 	}
 
-	/// The longest that one challenge can take, in blocks: every clock at twice its length.
+	/// R_p: the time for publishing a trace that takes `trace_blocks` to build.
+	pub fn publish_blocks(trace_blocks: u32) -> BlockNumberFor<T> {
+		Self::scaled(T::PublishBlocks::get(), T::WorkerTraces::get(), trace_blocks)
+	}
+
+	/// R_w: the time for answering a demand. The engine may have to build the trace again.
+	pub fn answer_blocks(trace_blocks: u32) -> BlockNumberFor<T> {
+		Self::scaled(T::AnswerBlocks::get(), T::WorkerTraces::get(), trace_blocks)
+	}
+
+	/// R_c, or R_prove when no demand is left: the time for a challenger's move.
+	pub fn move_blocks(trace_blocks: u32, demands: u32) -> BlockNumberFor<T> {
+		let least = if demands < T::MaxOpenings::get() { T::MoveBlocks::get() } else { T::ProveBlocks::get() };
+		Self::scaled(least, T::ChallengerTraces::get(), trace_blocks)
+	}
+
+	/// G: the longest that one challenge can take, in blocks: every clock at twice its length.
 	pub fn longest_challenge(trace_blocks: u32) -> BlockNumberFor<T> {
-		let round = T::AnswerBlocks::get().saturating_add(T::MoveBlocks::get());
-		let rounds = round.saturating_mul(T::MaxOpenings::get().into());
-		let once = Self::publish_blocks(trace_blocks).saturating_add(rounds).saturating_add(T::ProveBlocks::get());
+		let openings = T::MaxOpenings::get();
+		let round = Self::answer_blocks(trace_blocks).saturating_add(Self::move_blocks(trace_blocks, 0));
+		let last = Self::move_blocks(trace_blocks, openings);
+		let once = Self::publish_blocks(trace_blocks)
+			.saturating_add(round.saturating_mul(openings.into()))
+			.saturating_add(last);
 		once.saturating_mul(2u32.into())
 	}
 
-	/// What a challenge of a claim with the given `trace_blocks` puts on hold.
-	pub fn challenge_bond(trace_blocks: u32) -> BalanceOf<T> {
+	/// What a challenge of a claim puts on hold: for the worker's trouble, its trace, and the delay of what it has at stake.
+	pub fn challenge_bond(trace_blocks: u32, bond: BalanceOf<T>) -> BalanceOf<T> {
 		let trace = trace_blocks.min(T::MaxTraceBlocks::get());
-		T::ChallengeBond::get().saturating_add(T::TraceBlockBond::get().saturating_mul(trace.into()))
+		T::ChallengeBond::get()
+			.saturating_add(T::TraceBlockBond::get().saturating_mul(trace.into()))
+			.saturating_add(T::DelayShare::get().mul_ceil(bond))
 	}
 
-	/// What a demand for an answer of `bytes` bytes puts on hold.
+	/// What asking for `bytes` more bytes puts on hold while the chain's workers owe `owed`. The price of a byte doubles with every
+	/// `PriceStep` bytes that they owe, these included, and is linear in between.
+	pub fn fee_at(owed: u32, bytes: u32) -> BalanceOf<T> {
+		let (owed, step) = (u128::from(owed.saturating_add(bytes)), u128::from(T::PriceStep::get()).max(1));
+		let doubled = 1u128.checked_shl((owed / step).saturated_into()).unwrap_or(u128::MAX);
+		let base: u128 = T::DemandFeePerByte::get().into();
+		let fee = base.saturating_mul(u128::from(bytes)).saturating_mul(doubled);
+		let part = multiply_by_rational_with_rounding(fee, owed % step, step, Rounding::Down).unwrap_or(u128::MAX);
+		fee.saturating_add(part).try_into().unwrap_or_else(|_| BalanceOf::<T>::max_value())
+	}
+
+	/// What asking for `bytes` bytes puts on hold now.
 	pub fn demand_fee(bytes: u32) -> BalanceOf<T> {
-		T::DemandFeePerByte::get().saturating_mul(bytes.into())
+		Self::fee_at(Outstanding::<T>::get(), bytes)
+	}
+
+	/// Makes the worker owe `bytes` bytes to `who`, at the price of now. Nothing has changed if it fails.
+	fn owe(
+		who: &T::AccountId,
+		max_fee: BalanceOf<T>,
+		bytes: u32,
+		dispute: &mut DisputeOf<T>,
+	) -> Result<BalanceOf<T>, DispatchError> {
+		let fee = Self::demand_fee(bytes);
+		ensure!(fee <= max_fee, Error::<T>::FeeTooHigh);
+		T::Currency::hold(&HoldReason::Demand.into(), who, fee)?;
+		dispute.fees = dispute.fees.saturating_add(fee);
+		dispute.outstanding = dispute.outstanding.saturating_add(bytes);
+		Outstanding::<T>::mutate(|all| *all = all.saturating_add(bytes));
+		Ok(fee)
+	}
+
+	/// The worker has given `bytes` of what it owes.
+	fn pay_off(dispute: &mut DisputeOf<T>, bytes: u32) {
+		Outstanding::<T>::mutate(|all| *all = all.saturating_sub(bytes));
+		dispute.outstanding = dispute.outstanding.saturating_sub(bytes);
 	}
 
 	/// Whether the largest dispute message would still fit into this block, as `CheckWeight` sees it. Whatever fills the block counts,
@@ -96,7 +150,7 @@ impl<T: Config> Pallet<T> {
 		let n = T::MaxMessage::get();
 		let publish = T::WeightInfo::publish(n).saturating_add(T::WeightInfo::authorize_publish(n));
 		let open = T::WeightInfo::open(n).saturating_add(T::WeightInfo::authorize_open(n));
-		let prove = T::WeightInfo::prove(n);
+		let prove = T::WeightInfo::prove(n).saturating_add(T::Judge::most_step_weight());
 		let length = u64::from(n.saturating_add(ENVELOPE));
 		publish.max(open).max(prove).saturating_add_proof_size(length)
 	}
@@ -116,17 +170,16 @@ impl<T: Config> Pallet<T> {
 
 	/// Whose move it is in a live challenge.
 	pub(crate) fn turn(claim: &ClaimHash, dispute: &DisputeOf<T>, challenge: &ChallengeOf<T>) -> Turn<T> {
-		let length =
-			if challenge.demands < T::MaxOpenings::get() { T::MoveBlocks::get() } else { T::ProveBlocks::get() };
+		let length = Self::move_blocks(dispute.trace_blocks, challenge.demands);
 		match (&challenge.stage, &dispute.phase) {
 			(Stage::Move(clock), _) => Turn::Challenger(*clock),
 			(Stage::Publication, Phase::Unpublished(clock)) => Turn::Worker(*clock),
 			(Stage::Publication, Phase::Published { at, full, .. }) => {
-				Turn::Challenger(Clock { start: *at, length, full: *full, deferred: 0 })
+				Turn::Challenger(Clock { start: *at, length, full: *full })
 			}
 			(Stage::Answer(node), _) => match Nodes::<T>::get(claim, node) {
 				Some(Node::Outstanding { clock, .. }) => Turn::Worker(clock),
-				Some(Node::Opened { at, full, .. }) => Turn::Challenger(Clock { start: at, length, full, deferred: 0 }),
+				Some(Node::Opened { at, full, .. }) => Turn::Challenger(Clock { start: at, length, full }),
 				None => {
 					defensive!("a challenge waits for a node that nobody demanded");
 					Turn::Challenger(Self::clock(length))
@@ -162,6 +215,7 @@ impl<T: Config> Pallet<T> {
 		job: JobId,
 		claim: ClaimHash,
 		salt: Option<[u8; 32]>,
+		max_fee: BalanceOf<T>,
 	) -> DispatchResult {
 		let now = Self::now();
 		let info = T::Claims::open_claim(job).ok_or(Error::<T>::ClaimNotOpen)?;
@@ -180,12 +234,17 @@ impl<T: Config> Pallet<T> {
 			Some(salt) => Self::reveal(&who, payload::seal_hash(&claim, &who, salt))?,
 			None => Self::next_number(),
 		};
-		let bond = Self::challenge_bond(info.trace_blocks);
+		let bond = Self::challenge_bond(info.trace_blocks, info.bond);
 		T::Currency::hold(&HoldReason::Challenge.into(), &who, bond)?;
 		let fresh = dispute.is_none();
 		let mut dispute = dispute.unwrap_or_else(|| Self::new_dispute(job, &info));
+		// The first challenge asks for the publication.
+		let fees = match fresh {
+			true => Self::owe(&who, max_fee, info.publication_bytes, &mut dispute)?,
+			false => Zero::zero(),
+		};
 		let stage = match dispute.phase {
-			Phase::Published { .. } => Stage::Move(Self::clock(T::MoveBlocks::get())),
+			Phase::Published { .. } => Stage::Move(Self::clock(Self::move_blocks(dispute.trace_blocks, 0))),
 			_ => Stage::Publication,
 		};
 		if let (true, Phase::Unpublished(clock)) = (fresh, &dispute.phase) {
@@ -195,10 +254,10 @@ impl<T: Config> Pallet<T> {
 		dispute.live = dispute.live.saturating_add(1);
 		dispute.settles_at = info.settles_at;
 		Disputes::<T>::insert(claim, dispute);
-		let challenge = Challenge { number, started: now, bond, fees: Zero::zero(), demands: 0, stage };
+		let challenge = Challenge { number, started: now, bond, fees, demands: 0, stage };
 		Challenges::<T>::insert(claim, &who, challenge);
 		Queue::<T>::insert(claim, Self::place(number), &who);
-		Self::schedule(now.saturating_add(Self::shortest_move()), Task::Move(claim, number));
+		Self::schedule(now.saturating_add(Self::shortest_move(info.trace_blocks)), Task::Move(claim, number));
 		if first {
 			T::Claims::hold(job);
 		}
@@ -207,8 +266,9 @@ impl<T: Config> Pallet<T> {
 	}
 
 	/// The least blocks from a move handed to a challenger to the first block in which its time can be over.
-	pub(crate) fn shortest_move() -> BlockNumberFor<T> {
-		T::MoveBlocks::get().min(T::ProveBlocks::get()).saturating_add(1u32.into())
+	pub(crate) fn shortest_move(trace_blocks: u32) -> BlockNumberFor<T> {
+		let last = Self::move_blocks(trace_blocks, T::MaxOpenings::get());
+		Self::move_blocks(trace_blocks, 0).min(last).saturating_add(1u32.into())
 	}
 
 	fn new_dispute(job: JobId, info: &ClaimInfo<T::AccountId, BalanceOf<T>, BlockNumberFor<T>>) -> DisputeOf<T> {
@@ -219,6 +279,7 @@ impl<T: Config> Pallet<T> {
 			output_root: info.output_root,
 			worker: info.worker.clone(),
 			settles_at: info.settles_at,
+			trace_blocks: info.trace_blocks,
 			phase: Phase::Unpublished(Self::clock(Self::publish_blocks(info.trace_blocks))),
 			live: 0,
 			fees: Zero::zero(),
@@ -259,6 +320,9 @@ impl<T: Config> Pallet<T> {
 
 	pub(crate) fn accept_publication(job: JobId, claim: ClaimHash, mut dispute: DisputeOf<T>, trace_root: H256) {
 		dispute.phase = Phase::Published { trace_root, at: Self::now(), full: FullBlocks::<T>::get() };
+		// Until here, the publication is all that was asked for.
+		let bytes = dispute.outstanding;
+		Self::pay_off(&mut dispute, bytes);
 		Disputes::<T>::insert(claim, dispute);
 		Self::deposit_event(Event::Published { job, claim, trace_root });
 	}
@@ -283,10 +347,11 @@ impl<T: Config> Pallet<T> {
 		claim: ClaimHash,
 		demand: Demand<T>,
 		evidence: &[u8],
+		max_fee: BalanceOf<T>,
 	) -> DispatchResult {
 		let (mut dispute, _) = Self::published(job, &claim)?;
 		let (mut challenge, turn) = Self::live_challenge(&claim, &dispute, &who)?;
-		let Turn::Challenger(clock) = turn else { return Err(Error::<T>::NotYourMove.into()) };
+		ensure!(matches!(turn, Turn::Challenger(_)), Error::<T>::NotYourMove);
 		ensure!(challenge.demands < T::MaxOpenings::get(), Error::<T>::NoDemandsLeft);
 		let node = payload::node_id(&demand);
 		let due = match Nodes::<T>::get(claim, node) {
@@ -301,17 +366,9 @@ impl<T: Config> Pallet<T> {
 					Error::<T>::DemandRefused
 				})?;
 				ensure!(bytes <= T::MaxMessage::get(), Error::<T>::DemandRefused);
-				let outstanding = Outstanding::<T>::get().saturating_add(bytes);
-				if outstanding > T::MaxOutstandingBytes::get() {
-					return Self::defer(who, job, claim, challenge, clock);
-				}
-				let fee = Self::demand_fee(bytes);
-				T::Currency::hold(&HoldReason::Demand.into(), &who, fee)?;
+				let fee = Self::owe(&who, max_fee, bytes, &mut dispute)?;
 				challenge.fees = challenge.fees.saturating_add(fee);
-				dispute.fees = dispute.fees.saturating_add(fee);
-				dispute.outstanding = dispute.outstanding.saturating_add(bytes);
-				Outstanding::<T>::put(outstanding);
-				let clock = Self::clock(T::AnswerBlocks::get());
+				let clock = Self::clock(Self::answer_blocks(dispute.trace_blocks));
 				Self::schedule(clock.over_at(FullBlocks::<T>::get()), Task::Answer(claim, node));
 				Nodes::<T>::insert(claim, node, Node::Outstanding { demand: demand.clone(), bytes, clock });
 				Disputes::<T>::insert(claim, dispute);
@@ -323,24 +380,6 @@ impl<T: Config> Pallet<T> {
 		Challenges::<T>::insert(claim, &who, challenge);
 		let answer_by = due.last(FullBlocks::<T>::get());
 		Self::deposit_event(Event::Demanded { job, claim, challenger: who, demand, answer_by });
-		Ok(())
-	}
-
-	/// The chain's workers owe as much as fits: the challenger gets more time instead of an answer.
-	fn defer(
-		who: T::AccountId,
-		job: JobId,
-		claim: ClaimHash,
-		mut challenge: ChallengeOf<T>,
-		clock: ClockOf<T>,
-	) -> DispatchResult {
-		let full = FullBlocks::<T>::get();
-		let longer = Clock { deferred: clock.deferred.saturating_add(T::DeferBlocks::get()), ..clock };
-		let move_by = longer.last(full);
-		ensure!(move_by > clock.last(full), Error::<T>::TooMuchOutstanding);
-		challenge.stage = Stage::Move(longer);
-		Challenges::<T>::insert(claim, &who, challenge);
-		Self::deposit_event(Event::DemandDeferred { job, claim, challenger: who, move_by });
 		Ok(())
 	}
 
@@ -381,8 +420,7 @@ impl<T: Config> Pallet<T> {
 		let node = payload::node_id(&demand);
 		let opened = Node::Opened { at: Self::now(), full: FullBlocks::<T>::get(), states_root };
 		Nodes::<T>::insert(claim, node, opened);
-		Outstanding::<T>::mutate(|all| *all = all.saturating_sub(bytes));
-		dispute.outstanding = dispute.outstanding.saturating_sub(bytes);
+		Self::pay_off(&mut dispute, bytes);
 		let job = dispute.job;
 		Disputes::<T>::insert(claim, dispute);
 		Self::deposit_event(Event::Opened { job, claim, demand });

@@ -39,6 +39,9 @@
 //!   against itself to fill blocks for free burns at least the price of what it filled.
 //! - **A worker can challenge itself first** and win its own share back. Only the burned share deters; that it does is a matter
 //!   of the size of the bond, which inference sees to.
+//! - **Asking is dearer the more is asked.** The price of a byte doubles with every `PriceStep` bytes that the chain's workers owe. So
+//!   nobody can make honest workers owe more than blocks have room for, and whoever would price a challenger out pays many times what
+//!   that one would have to.
 //! - **No dispute is cut off.** Each clock at most doubles, so a challenge ends within [`Pallet::longest_challenge`] without a rule that
 //!   would take time from whoever has the move then.
 //! - **Nothing that was opened is stored.** Blocks are the data; later messages carry paths. What is stored is deleted at the end, in
@@ -111,7 +114,7 @@ pub mod pallet {
 	};
 	use sp_core::H256;
 	use sp_runtime::{
-		traits::{One, Saturating, Zero},
+		traits::{One, SaturatedConversion, Saturating, Zero},
 		Permill,
 	};
 
@@ -131,16 +134,16 @@ pub mod pallet {
 		/// Measured weights.
 		type WeightInfo: WeightInfo;
 
-		/// R_p: the least time to publish a trace, in blocks.
+		/// R_p: the least time to publish a trace, in blocks. Longer where traces take long.
 		#[pallet::constant]
 		type PublishBlocks: Get<BlockNumberFor<Self>>;
-		/// R_w: the time to answer a demand, in blocks.
+		/// R_w: the least time to answer a demand, in blocks.
 		#[pallet::constant]
 		type AnswerBlocks: Get<BlockNumberFor<Self>>;
-		/// R_c: the time for a challenger's move, in blocks.
+		/// R_c: the least time for a challenger's move, in blocks.
 		#[pallet::constant]
 		type MoveBlocks: Get<BlockNumberFor<Self>>;
-		/// R_prove: the time for the proof, once no demand is left, in blocks.
+		/// R_prove: the least time for the proof, once no demand is left, in blocks.
 		#[pallet::constant]
 		type ProveBlocks: Get<BlockNumberFor<Self>>;
 		/// D: the demands that one challenge may make.
@@ -155,6 +158,12 @@ pub mod pallet {
 		/// The most blocks for building a trace that count, whatever a model declares.
 		#[pallet::constant]
 		type MaxTraceBlocks: Get<u32>;
+		/// How many traces a worker can build in its time, beside finality.
+		#[pallet::constant]
+		type WorkerTraces: Get<u32>;
+		/// How many traces a challenger can build in its time, beside finality.
+		#[pallet::constant]
+		type ChallengerTraces: Get<u32>;
 		/// b: the bond of a challenge, without what the length of the trace adds.
 		#[pallet::constant]
 		type ChallengeBond: Get<BalanceOf<Self>>;
@@ -167,25 +176,28 @@ pub mod pallet {
 		/// The deposit of a seal.
 		#[pallet::constant]
 		type SealDeposit: Get<BalanceOf<Self>>;
-		/// What a demand puts on hold for each byte of the answer.
+		/// The share of a job's bond that a challenge puts on hold besides, for the delay.
+		#[pallet::constant]
+		type DelayShare: Get<Permill>;
+		/// What a demand puts on hold for each byte of the answer when no worker owes anything.
 		#[pallet::constant]
 		type DemandFeePerByte: Get<BalanceOf<Self>>;
+		/// The bytes owed by which the price of a byte doubles.
+		#[pallet::constant]
+		type PriceStep: Get<u32>;
 		/// The longest encoded publication, opening, proof or evidence, in bytes.
 		#[pallet::constant]
 		type MaxMessage: Get<u32>;
 		/// The longest encoded demand, in bytes.
 		#[pallet::constant]
 		type MaxDemand: Get<u32>;
-		/// The most answer bytes that all workers together owe.
-		#[pallet::constant]
-		type MaxOutstandingBytes: Get<u32>;
-		/// The blocks by which a deferred demand lengthens the challenger's time.
-		#[pallet::constant]
-		type DeferBlocks: Get<u32>;
 		/// The most weight per block that goes into the agenda.
 		#[pallet::constant]
 		type AgendaWeight: Get<Weight>;
 
+		/// More than anybody has for one answer, so that what is dearer is not for sale. For checks only.
+		#[pallet::constant]
+		type Scarce: Get<BalanceOf<Self>>;
 		/// B_min: the smallest bond of a job. For checks only.
 		#[pallet::constant]
 		type MinJobBond: Get<BalanceOf<Self>>;
@@ -326,17 +338,6 @@ pub mod pallet {
 			/// The last block for the answer, unless blocks fill up.
 			answer_by: BlockNumberFor<T>,
 		},
-		/// The workers owe as many bytes as the chain takes: the challenger has more time to ask again.
-		DemandDeferred {
-			/// The job.
-			job: JobId,
-			/// The claim.
-			claim: ClaimHash,
-			/// Who asks.
-			challenger: T::AccountId,
-			/// The last block for its move now, unless blocks fill up.
-			move_by: BlockNumberFor<T>,
-		},
 		/// A node of the trace was opened, for all challengers.
 		Opened {
 			/// The job.
@@ -436,9 +437,8 @@ pub mod pallet {
 		AlreadyOpen,
 		/// The judge refuses the demand: there is no such node, or the evidence does not show it.
 		DemandRefused,
-		/// The workers owe as many bytes as the chain takes, and the challenger's time cannot be lengthened further. Try again in
-		/// the next block.
-		TooMuchOutstanding,
+		/// The price of an answer is above `max_fee`: workers owe much. Offer more, or ask again in a later block.
+		FeeTooHigh,
 		/// Nobody asked for this.
 		NotDemanded,
 		/// The signature is missing, needless, or not by the worker's service key.
@@ -510,7 +510,8 @@ pub mod pallet {
 		///
 		/// Anyone but its worker may call, once per claim. A bond is put on hold: it comes back, and the demand fees with it, if the
 		/// worker is convicted by anyone, and is lost if the caller does not move in time. With the `salt` of a seal, the challenge
-		/// takes the seal's place in the queue; without one, the next. The first challenge keeps the claim from settling.
+		/// takes the seal's place in the queue; without one, the next. The first challenge keeps the claim from settling, and puts the
+		/// price of the publication on hold like a demand's, at most `max_fee`; see the view function `fee_for`.
 		#[pallet::call_index(1)]
 		#[pallet::weight((T::WeightInfo::challenge(), DispatchClass::Operational))]
 		pub fn challenge(
@@ -518,8 +519,9 @@ pub mod pallet {
 			#[pallet::compact] job: JobId,
 			claim: ClaimHash,
 			salt: Option<[u8; 32]>,
+			#[pallet::compact] max_fee: BalanceOf<T>,
 		) -> DispatchResult {
-			Self::do_challenge(ensure_signed(origin)?, job, claim, salt)
+			Self::do_challenge(ensure_signed(origin)?, job, claim, salt, max_fee)
 		}
 
 		/// Publishes the trace of a challenged claim.
@@ -548,8 +550,8 @@ pub mod pallet {
 		/// Asks the worker for a node of its trace.
 		///
 		/// A challenger may call that has the move. `evidence` shows that there is such a node, and how long the answer is; a fee for
-		/// that length is put on hold with the bond. Somebody else's unanswered demand for the same node is joined without a fee.
-		/// If the workers owe too much already, nothing is demanded and the caller has a little more time.
+		/// that length, at most `max_fee`, is put on hold with the bond. The more bytes the chain's workers owe, the dearer they are.
+		/// Somebody else's unanswered demand for the same node is joined without a fee.
 		#[pallet::call_index(3)]
 		#[pallet::weight((T::WeightInfo::demand(message_len(evidence)), DispatchClass::Operational))]
 		pub fn demand(
@@ -558,8 +560,9 @@ pub mod pallet {
 			claim: ClaimHash,
 			demand: Demand<T>,
 			evidence: Message<T>,
+			#[pallet::compact] max_fee: BalanceOf<T>,
 		) -> DispatchResult {
-			Self::do_demand(ensure_signed(origin)?, job, claim, demand, &evidence)
+			Self::do_demand(ensure_signed(origin)?, job, claim, demand, &evidence, max_fee)
 		}
 
 		/// Answers a demand.
@@ -593,7 +596,10 @@ pub mod pallet {
 		/// whose opening holds the partial states that the proof is about, if it is about any. A valid proof convicts the worker;
 		/// the share goes to the first in the queue, and everybody's bonds come back.
 		#[pallet::call_index(5)]
-		#[pallet::weight((T::WeightInfo::prove(message_len(proof)), DispatchClass::Operational))]
+		#[pallet::weight((
+			T::WeightInfo::prove(message_len(proof)).saturating_add(T::Judge::step_weight(proof)),
+			DispatchClass::Operational,
+		))]
 		pub fn prove(
 			origin: OriginFor<T>,
 			#[pallet::compact] job: JobId,
@@ -720,7 +726,13 @@ pub mod pallet {
 
 		/// What a challenge of a job's open claim puts on hold.
 		pub fn bond_for(job: JobId) -> Option<BalanceOf<T>> {
-			Some(Self::challenge_bond(T::Claims::open_claim(job)?.trace_blocks))
+			let info = T::Claims::open_claim(job)?;
+			Some(Self::challenge_bond(info.trace_blocks, info.bond))
+		}
+
+		/// What the first challenge of a job's open claim puts on hold besides, for the publication, at the price of now.
+		pub fn fee_for(job: JobId) -> Option<BalanceOf<T>> {
+			Some(Self::demand_fee(T::Claims::open_claim(job)?.publication_bytes))
 		}
 	}
 
@@ -766,10 +778,10 @@ pub mod pallet {
 			Self::valid("AssayOpening", claim, payload::node_id(demand), &clock)
 		}
 
-		/// One publication per claim and one opening per node in the pool, ahead of ordinary transactions, gone when too late.
+		/// One publication per claim and one opening per node in the pool, ahead of whatever anybody tips, gone when too late.
 		fn valid(tag: &'static str, claim: &ClaimHash, node: NodeId, clock: &ClockOf<T>) -> TransactionValidity {
 			ValidTransaction::with_tag_prefix(tag)
-				.priority(TransactionPriority::MAX / 2)
+				.priority(TransactionPriority::MAX)
 				.and_provides((claim, node))
 				.longevity(Self::blocks_left(clock))
 				.propagate(true)
@@ -791,7 +803,8 @@ pub mod pallet {
 			assert!(!worker.is_zero(), "a worker is paid for a groundless challenge");
 			assert!(!T::SealDeposit::get().is_zero(), "sealing every claim must not be free");
 			assert!(!T::DemandFeePerByte::get().is_zero(), "answers are free to send, so asking must not be");
-			let path = Self::demand_fee(n).saturating_mul(T::MaxOpenings::get().into());
+			let path = T::DemandFeePerByte::get().saturating_mul(n.into());
+			let path = path.saturating_mul(T::MaxOpenings::get().saturating_add(1).into());
 			let bond = T::MinJobBond::get();
 			assert!(T::ChallengerShare::get().mul_floor(bond) > path, "the winner's share must pay for a full path");
 			assert!(T::BurnedShare::get().mul_floor(bond) >= path, "a full path must be given back in full");
@@ -804,23 +817,26 @@ pub mod pallet {
 				T::RevealBlocks::get(),
 			];
 			assert!(clocks.iter().all(|clock| *clock > T::Finality::get()), "every clock outlasts finality");
-			assert!(T::DeferBlocks::get() > 0, "a deferred demand must not cost time");
+			assert!(T::WorkerTraces::get() >= 2, "a worker has time for its trace twice");
+			assert!(T::ChallengerTraces::get() >= 2, "a challenger has time for its trace twice");
 			assert!(T::MaxOpenings::get() >= 5, "the way to one state of one element takes five openings");
 			// Room.
 			let largest = Self::largest_weight();
 			let class = weights.get(DispatchClass::Operational);
 			let with_base = largest.saturating_add(class.base_extrinsic);
 			assert!(class.reserved.is_none_or(|reserved| with_base.all_lte(reserved)), "a message fits the reserve");
-			let proof = T::WeightInfo::prove(n).ref_time();
+			let proof = T::WeightInfo::prove(n).saturating_add(T::Judge::most_step_weight()).ref_time();
 			assert!(proof <= weights.max_block.ref_time() / 20, "a proof takes at most a twentieth of a block");
 			let length = T::BlockLength::get();
 			let reserve =
 				length.max.get(DispatchClass::Operational).saturating_sub(*length.max.get(DispatchClass::Normal));
 			assert!(n.saturating_add(game::ENVELOPE) <= reserve, "the longest message fits the reserve");
-			let owed = BlockNumberFor::<T>::from(T::MaxOutstandingBytes::get().saturating_mul(2));
-			let fits = BlockNumberFor::<T>::from(reserve).saturating_mul(T::AnswerBlocks::get());
-			assert!(owed <= fits, "what workers owe takes at most half of the room there is in one answer's time");
-			assert!(T::MaxOutstandingBytes::get() >= n, "one answer can always be asked for");
+			// The half of what the reserve takes in an answer's time; nobody must be able to make workers owe that.
+			let blocks: u32 = T::AnswerBlocks::get().min(T::PublishBlocks::get()).saturated_into();
+			let half = reserve.saturating_mul(blocks) / 2;
+			let last = Self::fee_at(half.saturating_sub(n), n);
+			assert!(last >= T::Scarce::get(), "the room for answers must be too dear to be bought up");
+			assert!(n <= T::PriceStep::get(), "one answer alone must not raise its own price more than twice");
 			let step = T::WeightInfo::service_agenda_step().saturating_mul(2);
 			for task in [
 				T::WeightInfo::lapse(),

@@ -82,7 +82,10 @@ parameter_types! {
 	pub const BurnedShare: Permill = Permill::from_percent(50);
 	pub const RequesterShare: Permill = Permill::from_percent(30);
 	pub const ChallengerShare: Permill = Permill::from_percent(20);
-	pub static MaxOutstandingBytes: u32 = 10_000;
+	pub const MaxTraceBlocks: u32 = 20;
+	pub static PriceStep: u32 = 1_000_000;
+	pub static DelayShare: Permill = Permill::zero();
+	pub static PublicationBytes: u32 = 0;
 }
 
 impl Config for Test {
@@ -98,17 +101,20 @@ impl Config for Test {
 	type MaxOpenings = ConstU32<5>;
 	type RevealBlocks = ConstU64<8>;
 	type Finality = ConstU64<3>;
-	type MaxTraceBlocks = ConstU32<20>;
-	type ChallengeBond = ConstU128<1_001>;
+	type MaxTraceBlocks = MaxTraceBlocks;
+	type WorkerTraces = ConstU32<2>;
+	type ChallengerTraces = ConstU32<2>;
+	type ChallengeBond = ConstU128<1_021>;
 	type TraceBlockBond = ConstU128<10>;
 	type BurnedOfBond = BurnedOfBond;
 	type SealDeposit = ConstU128<50>;
+	type DelayShare = DelayShare;
 	type DemandFeePerByte = ConstU128<1>;
+	type PriceStep = PriceStep;
 	type MaxMessage = ConstU32<512>;
 	type MaxDemand = ConstU32<16>;
-	type MaxOutstandingBytes = MaxOutstandingBytes;
-	type DeferBlocks = ConstU32<2>;
 	type AgendaWeight = AgendaWeight;
+	type Scarce = ConstU128<1_000>;
 	type MinJobBond = ConstU128<20_000>;
 	type BurnedShare = BurnedShare;
 	type RequesterShare = RequesterShare;

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use assay_primitives::{ClaimHash, JobId, ModelId, ServiceKey};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use frame_support::weights::Weight;
 use scale_info::TypeInfo;
 use sp_core::{ConstU32, H256};
 use sp_runtime::BoundedVec;
@@ -32,6 +33,8 @@ pub struct ClaimInfo<AccountId, Balance, BlockNumber> {
 	pub settles_at: BlockNumber,
 	/// The blocks that the worker needs to build the trace, as the model declares.
 	pub trace_blocks: u32,
+	/// The most bytes that the publication of its trace can have.
+	pub publication_bytes: u32,
 }
 
 /// Where the bond of a convicted worker went. `reward + burned + compensation == slashed`.
@@ -121,6 +124,11 @@ pub trait Judge {
 	/// holding the states of one element against another.
 	fn judge(model: &ModelId, trace_root: &H256, states: Option<(&[u8], H256)>, proof: &[u8])
 		-> Result<Verdict, Fault>;
+	/// What judging a proof takes beyond what its length and the verdict do: the step of its operator. Cheap, for it is asked before
+	/// the message is paid for.
+	fn step_weight(proof: &[u8]) -> Weight;
+	/// The most that [`Judge::step_weight`] says.
+	fn most_step_weight() -> Weight;
 	/// A wrong claim with all the messages that convict it, each about `n` bytes long.
 	#[cfg(feature = "runtime-benchmarks")]
 	fn benchmark_case(n: u32) -> BenchmarkCase;

@@ -72,6 +72,10 @@ impl<T: Config> Pallet<T> {
 					outstanding = outstanding.saturating_add(bytes);
 				}
 			}
+			if let Phase::Unpublished(_) = dispute.phase {
+				ensure!(outstanding == 0, "a node was asked for before the publication");
+				outstanding = dispute.outstanding;
+			}
 			if undecided {
 				ensure!(dispute.live == live, "a dispute's live challenges are miscounted");
 				ensure!(dispute.fees == fees, "a dispute's demand fees are miscounted");

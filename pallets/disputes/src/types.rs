@@ -45,15 +45,12 @@ pub struct Clock<BlockNumber> {
 	pub length: BlockNumber,
 	/// The number of full blocks on the chain when it started.
 	pub full: u32,
-	/// Blocks added because a demand was deferred.
-	pub deferred: u32,
 }
 
 impl<BlockNumber: AtLeast32BitUnsigned + Copy> Clock<BlockNumber> {
 	/// The last block in which a message counts, as known when the chain has had `full` full blocks.
 	pub fn last(&self, full: u32) -> BlockNumber {
-		let skipped = full.saturating_sub(self.full).saturating_add(self.deferred);
-		let skipped = BlockNumber::from(skipped).min(self.length);
+		let skipped = BlockNumber::from(full.saturating_sub(self.full)).min(self.length);
 		self.start.saturating_add(self.length).saturating_add(skipped)
 	}
 
@@ -94,6 +91,8 @@ pub struct Dispute<AccountId, Balance, BlockNumber> {
 	pub worker: AccountId,
 	/// The end of the claim's window, when last looked at.
 	pub settles_at: BlockNumber,
+	/// The blocks that the trace takes to build, as the model declares.
+	pub trace_blocks: u32,
 	/// How far it is.
 	pub phase: Phase<Balance, BlockNumber>,
 	/// The number of challenges that are not lost.

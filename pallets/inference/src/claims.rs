@@ -16,18 +16,8 @@ impl<T: Config> Pallet<T> {
 		let Stage::Committed { assignment, claim, output_root, committed_at, settles_at, .. } = stage else {
 			return None;
 		};
-		let trace_blocks = T::Models::trace_blocks(&model);
-		Some(OpenClaim {
-			claim,
-			model,
-			input_root,
-			output_root,
-			assignment,
-			coverage,
-			committed_at,
-			settles_at,
-			trace_blocks,
-		})
+		let trace = T::Models::trace(&model);
+		Some(OpenClaim { claim, model, input_root, output_root, assignment, coverage, committed_at, settles_at, trace })
 	}
 
 	/// What keeps the answer to a job from settling.

@@ -148,8 +148,8 @@ impl Models<AccountId, Balance> for TestModels {
 	fn outputs(id: &ModelId) -> Option<Vec<TensorType>> {
 		(*id == model()).then(|| vec![tensor(OUTPUT)])
 	}
-	fn trace_blocks(_: &ModelId) -> u32 {
-		5
+	fn trace(_: &ModelId) -> crate::traits::TraceSize {
+		crate::traits::TraceSize { blocks: 5, publication_bytes: 100 }
 	}
 	fn invalidate(_: &ModelId) {
 		INVALID.with(|invalid| *invalid.borrow_mut() = true);

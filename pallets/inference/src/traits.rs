@@ -20,14 +20,23 @@ pub struct ModelTerms<Balance> {
 	pub window: u32,
 }
 
+/// What the trace of an inference takes.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct TraceSize {
+	/// The blocks that a worker needs to build it.
+	pub blocks: u32,
+	/// The most bytes that its publication has.
+	pub publication_bytes: u32,
+}
+
 /// The registry of models. It keeps a model's record for as long as a job on it can be open.
 pub trait Models<AccountId, Balance> {
 	/// The terms of an active model.
 	fn terms(model: &ModelId) -> Option<ModelTerms<Balance>>;
 	/// The output tensors of a model in use, active or not.
 	fn outputs(model: &ModelId) -> Option<Vec<TensorType>>;
-	/// The blocks that a worker needs to build the trace of one inference of a model in use.
-	fn trace_blocks(model: &ModelId) -> u32;
+	/// What the trace of one inference of a model in use takes.
+	fn trace(model: &ModelId) -> TraceSize;
 	/// Marks a model as one that cannot be judged: it takes no new jobs, and whoever answered one is convicted.
 	fn invalidate(model: &ModelId);
 	/// Whether a model was marked.

@@ -1,6 +1,6 @@
 //! The values this pallet stores and shows.
 
-use crate::Config;
+use crate::{traits::TraceSize, Config};
 use assay_primitives::{ClaimHash, Holds, JobId, ModelId};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{
@@ -230,8 +230,8 @@ pub struct OpenClaim<AccountId, Balance, BlockNumber> {
 	pub committed_at: BlockNumber,
 	/// The first block in which it can no longer be challenged.
 	pub settles_at: BlockNumber,
-	/// The blocks that the worker needs to build the trace.
-	pub trace_blocks: u32,
+	/// What its trace takes.
+	pub trace: TraceSize,
 }
 
 /// An [`OpenClaim`] of this runtime.

@@ -205,24 +205,14 @@ mod benchmarks {
 	}
 
 	#[benchmark]
-	fn draw(n: Linear<1, { T::MaxServers::get() }>) {
-		let servers: Vec<T::AccountId> = (0..n)
-			.map(|index| {
-				let who = worker::<T>(index);
-				fill_unbonding::<T>(&who, 0);
-				Services::<T>::insert(model(0), &who, Service { terms: terms(), in_flight: 0 });
-				who
-			})
-			.collect();
-		Servers::<T>::insert(model(0), BoundedVec::truncate_from(servers));
-		let drawn;
+	fn limit_claims() {
+		let who = worker::<T>(1);
+		fill_unbonding::<T>(&who, 0);
 
-		#[block]
-		{
-			drawn = Pallet::<T>::draw(&model(0), &[], [0xFF; 32], |_| Some(1));
-		}
+		#[extrinsic_call]
+		_(RawOrigin::Signed(who.clone()), 7);
 
-		assert!(drawn.is_some());
+		assert_eq!(Workers::<T>::get(&who).map(|worker| worker.max_claims), Some(7));
 	}
 
 	impl_benchmark_test_suite!(Pallet, crate::mock::ExtBuilder::default().build(), crate::mock::Test);

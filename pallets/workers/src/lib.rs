@@ -210,6 +210,13 @@ pub mod pallet {
 			/// The worker.
 			worker: T::AccountId,
 		},
+		/// A worker has set how many jobs it has open at once.
+		ClaimsLimited {
+			/// The worker.
+			worker: T::AccountId,
+			/// The most at once.
+			max_claims: u32,
+		},
 		/// Stake is on its way out.
 		Unbonding {
 			/// The worker.
@@ -285,7 +292,7 @@ pub mod pallet {
 		TermsNotMet,
 		/// The worker's free stake is less than the job's bond. Declare less coverage, or name another worker.
 		NotEnoughFreeStake,
-		/// The worker has as many open jobs as can be counted. Wait until some are settled.
+		/// The worker has as many open jobs as it takes. Wait until some are settled, or name another worker.
 		TooManyClaims,
 	}
 
@@ -534,6 +541,25 @@ pub mod pallet {
 			Self::deposit_event(Event::Withdrawn { worker: who, amount });
 			Ok(())
 		}
+
+		/// Set how many jobs you have open at once, from their assignment to the release of their bonds. All of them can be
+		/// challenged at the same time: take no more than your engine can build the traces of within the time to publish.
+		///
+		/// Only a worker may call this. It costs the transaction fee. Jobs that are open stay open. There is no limit at first.
+		///
+		/// Fails with `UnknownWorker` if you are no worker and `CapacityZero` if the limit is zero.
+		#[pallet::call_index(9)]
+		#[pallet::weight(T::WeightInfo::limit_claims())]
+		pub fn limit_claims(origin: OriginFor<T>, max_claims: u32) -> DispatchResult {
+			let who = ensure_signed(origin)?;
+			ensure!(max_claims > 0, Error::<T>::CapacityZero);
+			Self::try_mutate_worker(&who, |worker| {
+				worker.max_claims = max_claims;
+				Ok(())
+			})?;
+			Self::deposit_event(Event::ClaimsLimited { worker: who, max_claims });
+			Ok(())
+		}
 	}
 
 	#[pallet::view_functions]
@@ -552,6 +578,7 @@ pub mod pallet {
 				bonded: worker.bonded,
 				covered: worker.covered,
 				open_claims: worker.open_claims,
+				max_claims: worker.max_claims,
 				unbonding: worker.unbonding.into_inner(),
 				paused: worker.paused,
 				service_key: worker.service_key,
@@ -761,6 +788,7 @@ pub mod pallet {
 			ensure!(worker.service_key.is_some(), Error::<T>::NoServiceKey);
 			ensure!(worker.bonded >= T::MinBond::get(), Error::<T>::BondTooSmall);
 			ensure!(service.in_flight < service.terms.capacity, Error::<T>::CapacityFull);
+			ensure!(worker.open_claims < worker.max_claims, Error::<T>::TooManyClaims);
 			let bond = accept(&service.terms).ok_or(Error::<T>::TermsNotMet)?;
 			ensure!(worker.free() >= bond, Error::<T>::NotEnoughFreeStake);
 			Ok((service.terms, bond, worker.bonded))

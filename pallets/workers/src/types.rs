@@ -73,6 +73,8 @@ where
 	pub covered: Balance,
 	/// Jobs assigned whose bond is not yet released.
 	pub open_claims: u32,
+	/// The most of those at once. Each can be challenged, and all of them at the same time.
+	pub max_claims: u32,
 	/// Whether the worker takes no new jobs for now.
 	pub paused: bool,
 	/// The key with which the worker's node signs.
@@ -93,6 +95,7 @@ where
 			unbonding: BoundedVec::new(),
 			covered: Zero::zero(),
 			open_claims: 0,
+			max_claims: u32::MAX,
 			paused: false,
 			service_key: None,
 			bonded_at,
@@ -121,6 +124,8 @@ pub struct WorkerStatus<BlockNumber> {
 	pub covered: Balance,
 	/// Jobs assigned whose bond is not yet released.
 	pub open_claims: u32,
+	/// The most of those at once.
+	pub max_claims: u32,
 	/// Stake on its way out, soonest first.
 	pub unbonding: Vec<Unbonding<BlockNumber>>,
 	/// Whether the worker takes no new jobs for now.

@@ -88,9 +88,8 @@ fn relations_between_pallets_should_hold() {
 	println!("the longest challenge takes {longest} blocks of {}", configs::LONGEST_DISPUTE);
 	assert!(longest <= configs::LONGEST_DISPUTE);
 
-	// 5: who needs all its time to build a trace can still open it, twice over.
-	let evaluations = 2 * blocks::<<Runtime as D>::MaxTraceBlocks>();
-	assert!(blocks::<<Runtime as D>::AnswerBlocks>() > blocks::<<Runtime as D>::Finality>() + evaluations);
+	// 2: the winner's share of the smallest bond pays for the fees of a whole dispute; what it takes is measured in `disputes`.
+	// 3: what a worker gets for a groundless challenge covers its trace and openings, whatever the model.
 	// A window is long enough to recompute, to seal in one block and reveal in the next, and for finality.
 	assert!(blocks::<<Runtime as M>::WindowSlack>() > blocks::<<Runtime as D>::Finality>());
 
@@ -125,4 +124,35 @@ fn relations_between_pallets_should_hold() {
 
 	// 11: a result can be read for as long as it can be disputed.
 	assert!(blocks::<<Runtime as I>::ResultLifetime>() >= window);
+}
+
+/// What a starving challenger would have to be outbid by, and that a liar cannot.
+#[test]
+fn pricing_a_challenger_out_should_cost_many_times_what_it_would_pay() {
+	use frame_support::traits::Get;
+	use pallet_disputes::Config as D;
+	let most = <<Runtime as D>::MaxMessage as Get<u32>>::get();
+	let mut spent: Balance = 0;
+	let mut owed = 0;
+	for mebibytes in 1..=8 {
+		while owed < mebibytes * 1024 * 1024 {
+			spent = spent.saturating_add(Disputes::fee_at(owed, most));
+			owed += most;
+		}
+		let honest = Disputes::fee_at(owed, 32 * 1024);
+		println!("{mebibytes} MiB owed: for {} OPG; then 32 KiB cost {} milli-OPG", spent / OPG, honest * 1_000 / OPG);
+		assert!(spent >= 8 * honest || mebibytes == 1);
+	}
+	assert!(spent > 500_000_000 * OPG, "workers can be made to owe 8 MiB");
+}
+
+/// Every operator has a measured step.
+#[test]
+fn every_operator_should_be_weighed() {
+	for kind in assay_semantics::testing::nodes::Kind::ALL {
+		let name = format!("{kind:?}");
+		assert!(weights::judge::STEPS.iter().any(|(known, ..)| *known == name), "{name} is not in weights/judge.rs");
+		assert!(weights::judge_step(&name, 2).ref_time() <= weights::most_judged());
+	}
+	assert!(weights::judge_step("Nothing", 0).ref_time() == weights::most_judged());
 }

@@ -229,24 +229,16 @@ impl<T: frame_system::Config> pallet_workers::WeightInfo for WeightInfo<T> {
 			.saturating_add(T::DbWeight::get().reads(68))
 			.saturating_add(T::DbWeight::get().writes(69))
 	}
-	/// Storage: `Workers::Servers` (r:1 w:0)
-	/// Proof: `Workers::Servers` (`max_values`: None, `max_size`: Some(4130), added: 6605, mode: `MaxEncodedLen`)
-	/// Storage: `Workers::Workers` (r:127 w:0)
-	/// Proof: `Workers::Workers` (`max_values`: None, `max_size`: Some(283), added: 2758, mode: `MaxEncodedLen`)
-	/// Storage: `Workers::Services` (r:127 w:0)
-	/// Proof: `Workers::Services` (`max_values`: None, `max_size`: Some(112), added: 2587, mode: `MaxEncodedLen`)
-	/// The range of component `n` is `[1, 128]`.
-	fn draw(n: u32, ) -> Weight {
+	/// Storage: `Workers::Workers` (r:1 w:1)
+	/// Proof: `Workers::Workers` (`max_values`: None, `max_size`: Some(287), added: 2762, mode: `MaxEncodedLen`)
+	fn limit_claims() -> Weight {
 		// Proof Size summary in bytes:
-		//  Measured:  `411 + n * (409 ±0)`
-		//  Estimated: `7595 + n * (2758 ±0)`
+		//  Measured:  `411`
+		//  Estimated: `3752`
 		// Minimum execution time: 17_093_000 picoseconds.
-		Weight::from_parts(6_541_620, 0)
-			.saturating_add(Weight::from_parts(0, 7595))
-			// Standard Error: 25_998
-			.saturating_add(Weight::from_parts(9_471_985, 0).saturating_mul(n.into()))
+		Weight::from_parts(26_541_620, 0)
+			.saturating_add(Weight::from_parts(0, 3752))
 			.saturating_add(T::DbWeight::get().reads(1))
-			.saturating_add(T::DbWeight::get().reads((2_u64).saturating_mul(n.into())))
-			.saturating_add(Weight::from_parts(0, 2758).saturating_mul(n.into()))
+			.saturating_add(T::DbWeight::get().writes(1))
 	}
 }

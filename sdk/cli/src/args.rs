@@ -229,6 +229,12 @@ pub enum WorkerCommand {
 	Pause,
 	/// Take jobs again.
 	Resume,
+	/// Set how many jobs you have open at once, from assignment to settlement. All of them can be challenged at the same time.
+	Limit {
+		/// The most jobs.
+		#[arg(value_parser = clap::value_parser!(u32).range(1..))]
+		jobs: u32,
+	},
 	/// Start to take stake out. It stays liable until the unbonding delay is over.
 	Unbond {
 		/// In OPG, or `all`.

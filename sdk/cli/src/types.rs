@@ -227,6 +227,7 @@ pub struct WorkerStatus {
 	pub free: u128,
 	pub covered: u128,
 	pub open_claims: u32,
+	pub max_claims: u32,
 	pub unbonding: Vec<Unbonding>,
 	pub paused: bool,
 	pub service_key: Option<Bytes32>,

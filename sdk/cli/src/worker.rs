@@ -59,6 +59,10 @@ pub async fn run(command: WorkerCommand, global: &Global, chain: &Chain, report:
 			(call("Workers", "pause", []), "Paused: you get no new jobs. `assay worker resume` undoes it.".into())
 		}
 		WorkerCommand::Resume => (call("Workers", "resume", []), "Resumed.".into()),
+		WorkerCommand::Limit { jobs } => (
+			call("Workers", "limit_claims", [("max_claims", number(jobs))]),
+			format!("At most {jobs} jobs of yours are open at once. Your engine must build so many traces in the time to publish."),
+		),
 		WorkerCommand::Unbond { amount: stake } => {
 			let stake = match stake {
 				AmountOrAll::Some(amount) => amount,
@@ -114,7 +118,11 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 	let at = chain.best().await?;
 	report.line(format!("Worker {who}{}", if status.paused { "  (paused)" } else { "" }));
 	report.line(format!("  bonded   {}, of which {} is free for new jobs", Amount(status.bonded), Amount(status.free)));
-	report.line(format!("  covers   {} for {} open jobs", Amount(status.covered), status.open_claims));
+	let most = match status.max_claims {
+		u32::MAX => String::new(),
+		most => format!(" of at most {most}"),
+	};
+	report.line(format!("  covers   {} for {} open jobs{most}", Amount(status.covered), status.open_claims));
 	match status.service_key {
 		Some(key) => report.line(format!("  key      0x{}", hex::encode(key))),
 		None => report.line("  key      none: set one with `assay worker key`, or you get no jobs"),

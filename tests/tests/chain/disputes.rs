@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 use assay_cli::{
+	account::balances,
 	chain::{call, Chain},
 	infer::Request,
 	job,
@@ -10,12 +11,19 @@ use assay_cli::{
 	worker,
 };
 use assay_primitives::OPG;
-use assay_semantics::{testing::game::lie, Model, Op, Tensor};
+use assay_semantics::{
+	judge::{self, Demand},
+	prover::Trace,
+	testing::game::lie,
+	trace::Coordinate,
+	Model, Op, Tensor,
+};
 use assay_test_engine::resnet;
 use assay_tests::{
-	account, check_invariants, digit_images, digits, digits_request, finality, follow_job, follow_job_behind, key,
-	next_block, request, Engine, Folder, Local, Node, NodeOptions, Watchtower,
+	account, check_invariants, digit_images, digits, digits_request, finality, follow_job_behind, key, next_block,
+	request, Engine, Folder, Local, Node, NodeOptions, Watchtower,
 };
+use codec::Encode;
 use std::path::Path;
 use subxt::dynamic::Value;
 
@@ -23,6 +31,8 @@ use subxt::dynamic::Value;
 const LIMIT: u64 = 150;
 /// A block counts when so many lie on it.
 const DEPTH: u64 = 3;
+/// Answers that are challenged at once.
+const MANY: usize = 6;
 /// The picture that the residual network is asked about.
 const PICTURE: u64 = 3;
 
@@ -92,8 +102,8 @@ impl Network {
 	}
 }
 
-/// What `Disputes` says in the blocks from `from` on, until `last` is among it.
-async fn dispute_events(chain: &Chain, from: u64, last: &str) -> anyhow::Result<Vec<(u64, String)>> {
+/// What `Disputes` says in the blocks from `from` on, until it has said `last` so many times.
+async fn dispute_events(chain: &Chain, from: u64, last: &str, times: usize) -> anyhow::Result<Vec<(u64, String)>> {
 	let mut seen = Vec::new();
 	let mut blocks = chain.follow_behind(from.saturating_sub(1), DEPTH).await?;
 	for _ in 0..LIMIT {
@@ -104,11 +114,11 @@ async fn dispute_events(chain: &Chain, from: u64, last: &str) -> anyhow::Result<
 				seen.push((at.block_number(), event.event_name().to_owned()));
 			}
 		}
-		if seen.iter().any(|(_, name)| name == last) {
+		if seen.iter().filter(|(_, name)| name == last).count() >= times {
 			return Ok(seen);
 		}
 	}
-	anyhow::bail!("no {last} within {LIMIT} blocks of block {from}: {seen:?}")
+	anyhow::bail!("not {times} times {last} within {LIMIT} blocks of block {from}: {seen:?}")
 }
 
 async fn bonded(chain: &Chain, who: &str) -> anyhow::Result<u128> {
@@ -137,9 +147,9 @@ async fn lie_should_be_found_proven_and_slashed_by_a_watchtower_that_is_killed_i
 	let (image, label) = digit_images().swap_remove(5);
 	let (id, block) = network.lie(&chain, digits_request(&chain, &image, 600).await?).await?;
 
-	dispute_events(&chain, block, "Published").await?;
+	dispute_events(&chain, block, "Published", 1).await?;
 	watchtower.restart();
-	let events = dispute_events(&chain, block, "Convicted").await?;
+	let events = dispute_events(&chain, block, "Convicted", 1).await?;
 	let count = |name: &str| events.iter().filter(|(_, event)| event == name).count();
 	assert_eq!((count("Sealed"), count("Challenged"), count("Published")), (1, 1, 1), "{events:?}");
 	assert!(count("Opened") <= 3, "values come with the publication, then tiles, a tile, states: {events:?}");
@@ -158,9 +168,9 @@ async fn liar_that_is_killed_in_its_dispute_should_be_convicted_by_silence() -> 
 	let _watchtower = Watchtower::start("silent-watchtower", &network.bob, &network.engine, "//Ferdie");
 	let (image, label) = digit_images().swap_remove(6);
 	let (id, block) = network.lie(&chain, digits_request(&chain, &image, 600).await?).await?;
-	dispute_events(&chain, block, "Challenged").await?;
+	dispute_events(&chain, block, "Challenged", 1).await?;
 	network.liar.kill();
-	dispute_events(&chain, block, "Convicted").await?;
+	dispute_events(&chain, block, "Convicted", 1).await?;
 	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie is silent with impunity");
 	assert_answered_by_eve(&chain, id, block, label).await?;
 	check_invariants(&chain).await
@@ -208,7 +218,7 @@ async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
 		worker: None,
 	};
 	let (id, block) = network.lie(&chain, asked).await?;
-	let events = dispute_events(&chain, block, "Convicted").await?;
+	let events = dispute_events(&chain, block, "Convicted", 1).await?;
 	let opened = events.iter().filter(|(_, event)| event == "Opened").count();
 	assert!(opened <= 3, "{events:?}");
 	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie lies with impunity");
@@ -219,30 +229,71 @@ async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
 	check_invariants(&chain).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn honest_worker_should_be_paid_for_a_groundless_challenge() -> anyhow::Result<()> {
-	let node = Node::start("groundless", NodeOptions::default());
-	let chain = node.chain().await?;
-	let (image, _) = digit_images().swap_remove(7);
-	let (id, block) = request(&chain, &key("//Bob"), &digits_request(&chain, &image, 60).await?).await?;
-	let committed = |event: &JobEvent| matches!(event, JobEvent::Committed(_));
-	let events = follow_job(&chain, id, block, 20, committed).await?;
-	let Some((_, JobEvent::Committed(answer))) = events.last() else { anyhow::bail!("no answer: {events:#?}") };
-	let stake = bonded(&chain, "//Charlie").await?;
+/// What Ferdie, who knows nothing, says about Charlie's answer to a job.
+async fn harass(chain: &Chain, message: &str, arguments: Vec<(&str, Value)>) -> anyhow::Result<()> {
+	let fee = ("max_fee", Value::u128(OPG));
+	let arguments: Vec<_> = arguments.into_iter().chain([fee]).collect();
+	chain.submit(&key("//Ferdie"), &call("Disputes", message, arguments)).await.map(drop)
+}
 
-	// Ferdie knows nothing, and says so by asking for nothing.
-	let none = Value::unnamed_variant("None", []);
-	let challenge = call(
-		"Disputes",
-		"challenge",
-		[("job", Value::u128(id.into())), ("claim", Value::from_bytes(answer.claim)), ("salt", none)],
-	);
-	chain.submit(&key("//Ferdie"), &challenge).await?;
-	let events = dispute_events(&chain, block, "Defended").await?;
-	let names: Vec<&str> = events.iter().map(|(_, name)| name.as_str()).collect();
-	assert_eq!(names, ["Challenged", "Published", "ChallengeLost", "Defended"]);
-	let settled = |event: &JobEvent| matches!(event, JobEvent::Settled(_));
-	follow_job_behind(&chain, id, block, LIMIT, DEPTH, settled).await?;
+#[tokio::test(flavor = "multi_thread")]
+async fn honest_worker_should_defend_all_its_answers_at_once_and_be_paid_though_it_is_killed_in_between(
+) -> anyhow::Result<()> {
+	let mut network = Network::start("groundless", None, &[]).await?;
+	let chain = network.bob.chain().await?;
+	let (image, _) = digit_images().swap_remove(7);
+	let asked = Request { worker: Some(account("//Charlie")), ..digits_request(&chain, &image, 60).await? };
+	let model = assay_test_engine::digits()?;
+	let input = Tensor { ty: model.header().inputs.swap_remove(0), bytes: asked.input.clone() };
+	let trace = Trace::new(&model, assay_semantics::trace(&model, &[input])?);
+	let values = (0..).map(|value| Demand::Tiles { at: Coordinate::of(value) });
+	let mut demands = values.filter_map(|demand| {
+		let (demand, evidence) = (demand.encode(), trace.evidence(&demand)?.encode());
+		judge::check_demand(&model.id(), &demand, &evidence).is_ok().then_some((demand, evidence))
+	});
+
+	let mut claims = Vec::new();
+	for _ in 0..MANY {
+		claims.push(request(&chain, &key("//Bob"), &asked).await?);
+	}
+	let (_, first) = claims[0];
+	let mut named = Vec::new();
+	for (id, block) in &claims {
+		let committed = |event: &JobEvent| matches!(event, JobEvent::Committed(_));
+		let events = follow_job_behind(&chain, *id, *block, 30, DEPTH, committed).await?;
+		let Some((_, JobEvent::Committed(answer))) = events.last() else { anyhow::bail!("no answer: {events:#?}") };
+		named.push(vec![("job", Value::u128((*id).into())), ("claim", Value::from_bytes(answer.claim))]);
+	}
+	let worker = account("//Charlie");
+	let (stake, before) = (bonded(&chain, "//Charlie").await?, balances(&chain, &worker).await?.free);
+
+	for claim in &named {
+		let mut arguments = claim.clone();
+		arguments.push(("salt", Value::unnamed_variant("None", [])));
+		harass(&chain, "challenge", arguments).await?;
+	}
+	dispute_events(&chain, first, "Published", MANY).await?;
+	for (number, claim) in named.iter().enumerate() {
+		let (demand, evidence) = demands.next().context("the model has many values")?;
+		let mut arguments = claim.clone();
+		arguments.push(("demand", Value::from_bytes(demand)));
+		arguments.push(("evidence", Value::from_bytes(evidence)));
+		if number == MANY / 2 {
+			network.liar.kill();
+		}
+		harass(&chain, "demand", arguments).await?;
+	}
+	network.liar.restart();
+	let events = dispute_events(&chain, first, "Defended", MANY).await?;
+	let count = |name: &str| events.iter().filter(|(_, event)| event == name).count();
+	let counts = ["Challenged", "Published", "Opened", "ChallengeLost", "Convicted"].map(count);
+	assert_eq!(counts, [MANY, MANY, MANY, MANY, 0], "{events:?}");
+	for (id, block) in claims {
+		let settled = |event: &JobEvent| matches!(event, JobEvent::Settled(_));
+		follow_job_behind(&chain, id, block, LIMIT, DEPTH, settled).await?;
+	}
 	assert_eq!(bonded(&chain, "//Charlie").await?, stake);
+	let gained = balances(&chain, &worker).await?.free.saturating_sub(before);
+	assert!(gained > MANY as u128 * OPG * 4 / 10, "paid {gained} for {MANY} groundless challenges");
 	check_invariants(&chain).await
 }

@@ -31,7 +31,13 @@ pub use proof::{
 };
 pub use reader::Tile;
 
-use crate::{commit::hash, merkle, ops::State, trace::Coordinate, Hash};
+use crate::{
+	commit::hash,
+	merkle,
+	ops::{self, State},
+	trace::{self, Coordinate},
+	Hash,
+};
 use alloc::vec::Vec;
 use codec::{DecodeAll, Encode};
 
@@ -65,6 +71,31 @@ pub(crate) fn decode<T: DecodeAll>(bytes: &[u8], most: usize) -> Result<T, Fault
 		return Err(Fault::TooLong);
 	}
 	T::decode_all(&mut &bytes[..]).map_err(|_| Fault::Malformed)
+}
+
+/// The most bytes of a publication for a model whose encoded header has `header` bytes, with `values` values of which `ends` are
+/// inputs and outputs.
+pub fn publication_bytes(header: usize, values: u32, ends: usize) -> u32 {
+	let (values, header, ends) = (u64::from(values), header as u64, ends as u64);
+	let level = u64::from(trace::top_level(values));
+	// Over 1,024 values: the ends, and a sibling of each on each level below the top.
+	let ends = if level == 0 { 0 } else { ends.saturating_mul(level.saturating_add(1)) };
+	let hashes = trace::top_width(values).saturating_add(ends);
+	// A list's length takes up to 4 bytes.
+	let bytes = header.saturating_add(hashes.saturating_mul(32)).saturating_add(12);
+	u32::try_from(bytes.min(MAX_MESSAGE_BYTES as u64)).unwrap_or(u32::MAX)
+}
+
+/// The name of the operator that a proof recomputes, and how many operands it has; none if it recomputes nothing. For weights: nothing
+/// but the proof's form is checked.
+pub fn operator_of(proof: &[u8]) -> Option<(&'static str, usize)> {
+	match decode::<Proof>(proof, MAX_PROOF_BYTES).ok()? {
+		Proof::Element { scene, .. } | Proof::Step { scene, .. } | Proof::Finish { scene, .. } => {
+			let node = &scene.nodes.node;
+			Some((ops::name(&node.op), node.inputs.len()))
+		}
+		Proof::Weight(_) | Proof::InvalidNode(_) => None,
+	}
 }
 
 /// [`Publication::check`] of an encoded publication: the trace root.

@@ -164,6 +164,12 @@ impl Judge for TestJudge {
 			}
 		}
 	}
+	fn step_weight(proof: &[u8]) -> Weight {
+		Weight::from_parts(proof.len() as u64, 0)
+	}
+	fn most_step_weight() -> Weight {
+		Weight::from_parts(512, 0)
+	}
 	#[cfg(feature = "runtime-benchmarks")]
 	fn benchmark_case(_: u32) -> traits::BenchmarkCase {
 		let trace = wrong_trace(5, 10);

@@ -20,7 +20,9 @@ pub(crate) fn externalities() -> sp_io::TestExternalities {
 		.expect("a valid genesis");
 	CLAIMS.with(|all| all.borrow_mut().clear());
 	INVALID.with(|all| all.borrow_mut().clear());
-	MaxOutstandingBytes::set(10_000);
+	PriceStep::set(1_000_000);
+	DelayShare::set(Permill::zero());
+	PublicationBytes::set(0);
 	let mut externalities = sp_io::TestExternalities::new(storage);
 	externalities.execute_with(|| run_to(1));
 	externalities
@@ -51,7 +53,8 @@ pub(crate) fn commit(worker: AccountId, model: ModelId, input: u8, output: u8) -
 			coverage: COVERAGE,
 			committed_at: now,
 			settles_at: now + WINDOW,
-			trace_blocks: 2,
+			trace_blocks: 0,
+			publication_bytes: PublicationBytes::get(),
 		};
 		all.insert(job, MockClaim { info, held: false, outcome: None });
 		job
@@ -165,7 +168,7 @@ pub(crate) fn seal(who: AccountId, job: JobId) -> DispatchResult {
 }
 
 pub(crate) fn reveal(who: AccountId, job: JobId) -> DispatchResult {
-	signed(who, Call::challenge { job, claim: hash_of(job), salt: Some(salt_of(who)) })
+	signed(who, Call::challenge { job, claim: hash_of(job), salt: Some(salt_of(who)), max_fee: RICH })
 }
 
 pub(crate) fn unseal(who: AccountId, job: JobId) -> DispatchResult {
@@ -173,12 +176,17 @@ pub(crate) fn unseal(who: AccountId, job: JobId) -> DispatchResult {
 }
 
 pub(crate) fn challenge(who: AccountId, job: JobId) -> DispatchResult {
-	signed(who, Call::challenge { job, claim: hash_of(job), salt: None })
+	signed(who, Call::challenge { job, claim: hash_of(job), salt: None, max_fee: RICH })
 }
 
 pub(crate) fn demand(who: AccountId, job: JobId, what: Ask) -> DispatchResult {
+	demand_for(who, job, what, RICH)
+}
+
+/// A demand at a price of at most `max_fee`.
+pub(crate) fn demand_for(who: AccountId, job: JobId, what: Ask, max_fee: Balance) -> DispatchResult {
 	let evidence = BoundedVec::truncate_from(b"node".to_vec());
-	signed(who, Call::demand { job, claim: hash_of(job), demand: ask(what), evidence })
+	signed(who, Call::demand { job, claim: hash_of(job), demand: ask(what), evidence, max_fee })
 }
 
 pub(crate) fn timeout(job: JobId, challenger: Option<AccountId>) -> DispatchResult {

@@ -23,7 +23,7 @@ fn challenge_should_fail_when_the_claim_is_another_or_none() {
 	scenario(|| {
 		let (job, _) = right_claim();
 		let (other, _) = wrong_claim(3);
-		let challenge_as = |job, claim| Court::challenge(RuntimeOrigin::signed(DAVE), job, claim, None);
+		let challenge_as = |job, claim| Court::challenge(RuntimeOrigin::signed(DAVE), job, claim, None, RICH);
 		assert_eq!(challenge_as(job, hash_of(other)), error(Error::ClaimMismatch));
 		assert_eq!(challenge_as(job, H256::zero()), error(Error::ClaimMismatch));
 		assert_eq!(challenge_as(77, hash_of(other)), error(Error::ClaimNotOpen));

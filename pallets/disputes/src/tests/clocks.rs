@@ -11,14 +11,12 @@ fn constants_should_keep_their_relations() {
 
 #[test]
 fn clock_should_skip_full_blocks_until_it_has_doubled() {
-	let clock = Clock { start: 100u64, length: 10, full: 7, deferred: 0 };
+	let clock = Clock { start: 100u64, length: 10, full: 7 };
 	assert_eq!(clock.last(7), 110);
 	assert_eq!(clock.last(10), 113);
 	assert_eq!(clock.last(17), 120);
 	assert_eq!(clock.last(u32::MAX), 120);
 	assert_eq!(clock.last(0), 110);
-	assert_eq!(Clock { deferred: 4, ..clock }.last(10), 117);
-	assert_eq!(Clock { deferred: u32::MAX, ..clock }.last(u32::MAX), 120);
 	assert!(!clock.is_over(110, 7) && clock.is_over(111, 7) && !clock.is_over(111, 8));
 	let far = Clock { start: u64::MAX - 1, ..clock };
 	assert!(!far.is_over(u64::MAX, 7));
@@ -101,7 +99,7 @@ fn longest_challenge_should_end_within_its_bound() {
 		run_to(20);
 		let started = System::block_number();
 		assert_eq!(challenge(MALLORY, job), Ok(()));
-		let bound = Court::longest_challenge(2);
+		let bound = Court::longest_challenge(0);
 		assert_eq!(bound, 2 * (10 + 5 * (6 + 5) + 4));
 		run_full(20);
 		assert_eq!(publish(WORKER, job, &trace), Ok(()));
@@ -133,5 +131,28 @@ fn late_challenger_should_not_shorten_the_workers_time() {
 		assert_eq!(demand(DAVE, job, Ask::Group(1)), Ok(()));
 		run_to(7);
 		assert_eq!(open(job, &trace, Ask::Group(1)), Ok(()));
+	});
+}
+
+#[test]
+fn clocks_should_scale_with_the_trace() {
+	scenario(|| {
+		assert_eq!(Court::publish_blocks(0), 10);
+		assert_eq!((Court::publish_blocks(9), Court::answer_blocks(9)), (3 + 18, 3 + 18));
+		assert_eq!((Court::move_blocks(9, 0), Court::move_blocks(9, 5)), (3 + 18, 3 + 18));
+		assert_eq!((Court::move_blocks(0, 0), Court::move_blocks(0, 5)), (5, 4));
+		assert_eq!(Court::longest_challenge(9), 2 * (21 + 5 * (21 + 21) + 21));
+		assert_eq!(Court::longest_challenge(u32::MAX), Court::longest_challenge(MaxTraceBlocks::get()));
+		let (job, trace) = wrong_claim(6);
+		claim(job, |c| c.info.trace_blocks = 9);
+		assert_eq!(challenge(DAVE, job), Ok(()));
+		run(21);
+		assert_eq!(publish(WORKER, job, &trace), Ok(()));
+		run(21);
+		assert_eq!(demand(DAVE, job, Ask::Group(1)), Ok(()));
+		run(21);
+		assert_eq!(open(job, &trace, Ask::Group(1)), Ok(()));
+		run(21);
+		assert_eq!(prove(DAVE, job, &trace, 6), Ok(()));
 	});
 }

@@ -6,7 +6,10 @@ use assay_primitives::ServiceSignature;
 use codec::Encode;
 use frame_support::BoundedVec;
 use sp_core::Pair;
-use sp_runtime::transaction_validity::{InvalidTransaction, TransactionValidityError};
+use sp_runtime::{
+	transaction_validity::{InvalidTransaction, TransactionValidityError},
+	Permill,
+};
 
 fn words(error: InvalidTransaction) -> Result<(), &'static str> {
 	Err(TransactionValidityError::from(error).into())
@@ -39,7 +42,7 @@ fn demand_should_be_refused_when_it_cannot_be_answered() {
 		}
 		let send = |demand: Vec<u8>, evidence: &[u8]| {
 			let (demand, evidence) = (BoundedVec::truncate_from(demand), BoundedVec::truncate_from(evidence.to_vec()));
-			Court::demand(RuntimeOrigin::signed(DAVE), job, hash_of(job), demand, evidence)
+			Court::demand(RuntimeOrigin::signed(DAVE), job, hash_of(job), demand, evidence, RICH)
 		};
 		assert_eq!(send(Ask::Group(1).encode(), b"nothing"), error(Error::DemandRefused));
 		assert_eq!(send((Ask::Group(1), 0u8).encode(), b"node"), error(Error::DemandRefused));
@@ -158,37 +161,68 @@ fn worker_should_be_convicted_when_it_does_not_answer() {
 }
 
 #[test]
-fn demand_should_be_deferred_when_workers_owe_too_much() {
+fn price_should_double_with_what_is_owed_and_fall_again() {
 	scenario(|| {
-		MaxOutstandingBytes::set(200);
+		PriceStep::set(1_000);
+		assert_eq!([0, 500, 1_000, 1_500, 2_000, 3_000].map(|owed| Court::fee_at(owed, 0)), [0; 6]);
+		assert_eq!([0, 900, 1_900, 2_900, 10_900].map(|owed| Court::fee_at(owed, 100)), [110, 200, 400, 800, 204_800]);
+		assert_eq!(Court::fee_at(u32::MAX, u32::MAX), u128::MAX);
 		let (busy, busy_trace) = defended();
 		let (job, trace) = published(6);
 		assert_eq!(demand(MALLORY, busy, Ask::Group(1)), Ok(()));
-		run_to(6);
-		let claim = hash_of(job);
-		for move_by in [8, 10, 11] {
-			assert_eq!(demand(DAVE, job, Ask::Group(1)), Ok(()));
-			assert_eq!(last_event(), Event::DemandDeferred { job, claim, challenger: DAVE, move_by });
-		}
-		assert_eq!(held(DAVE, HoldReason::Demand), 0);
-		assert_eq!(demand(DAVE, job, Ask::Group(1)), error(Error::TooMuchOutstanding));
-		// What is outstanding can be joined all the same, and small things fit.
-		assert_eq!(demand(DAVE, job, Ask::States(5)), Ok(()));
-		assert_eq!(open(job, &trace, Ask::States(5)), Ok(()));
+		assert_eq!(held(MALLORY, HoldReason::Demand), 132 + 132 * 132 / 1_000);
+		assert_eq!(demand_for(DAVE, job, Ask::Group(1), 165), error(Error::FeeTooHigh));
+		assert_eq!(demand_for(DAVE, job, Ask::Group(1), 166), Ok(()));
+		assert_eq!(held(DAVE, HoldReason::Demand), 132 + 132 * 264 / 1_000);
 		assert_eq!(open(busy, &busy_trace, Ask::Group(1)), Ok(()));
-		assert_eq!(demand(DAVE, job, Ask::Group(1)), Ok(()));
+		assert_eq!(open(job, &trace, Ask::Group(1)), Ok(()));
+		assert_eq!(demand_for(DAVE, job, Ask::Group(2), 149), Ok(()));
 	});
 }
 
 #[test]
-fn deferred_challenger_should_lose_when_it_does_not_ask_again() {
+fn publication_should_be_paid_by_the_first_challenger_alone() {
 	scenario(|| {
-		MaxOutstandingBytes::set(10);
-		let (job, _) = published(6);
-		assert_eq!(demand(DAVE, job, Ask::Group(1)), Ok(()));
-		run_to(8);
-		assert!(claim(job, |c| c.held));
-		run_to(9);
-		assert!(!claim(job, |c| c.held));
+		PublicationBytes::set(136);
+		let (job, trace) = right_claim();
+		let (claim, salt) = (hash_of(job), None);
+		let cheap = Court::challenge(RuntimeOrigin::signed(MALLORY), job, claim, salt, 135);
+		assert_eq!(cheap, error(Error::FeeTooHigh));
+		assert_eq!(Court::fee_for(job), Some(136));
+		assert_eq!(challenge(MALLORY, job), Ok(()));
+		assert_eq!(challenge(ERIN, job), Ok(()));
+		assert_eq!([MALLORY, ERIN].map(|who| held(who, HoldReason::Demand)), [136, 0]);
+		assert_eq!(Outstanding::<Test>::get(), 136);
+		Court::do_try_state().unwrap();
+		assert_eq!(publish(WORKER, job, &trace), Ok(()));
+		assert_eq!(Outstanding::<Test>::get(), 0);
+		run(30);
+		assert_eq!(wealth(MALLORY), RICH - 136 - Court::challenge_bond(0, BOND));
+		assert_eq!(wealth(ERIN), RICH - Court::challenge_bond(0, BOND));
+		assert_empty();
+	});
+}
+
+#[test]
+fn publication_should_be_owed_no_more_when_the_worker_is_convicted() {
+	scenario(|| {
+		PublicationBytes::set(136);
+		let (job, _) = wrong_claim(6);
+		assert_eq!(challenge(DAVE, job), Ok(()));
+		run(40);
+		assert!(matches!(outcome(job), Some(Outcome::Convicted(_))));
+		assert_eq!(wealth(DAVE), RICH + 4_000);
+		assert_empty();
+	});
+}
+
+#[test]
+fn bond_should_grow_with_the_trace_and_with_what_is_delayed() {
+	scenario(|| {
+		assert_eq!(Court::challenge_bond(0, BOND), 1_021);
+		assert_eq!(Court::challenge_bond(3, BOND), 1_051);
+		DelayShare::set(Permill::from_percent(1));
+		assert_eq!(Court::challenge_bond(3, BOND), 1_251);
+		assert_eq!(Court::challenge_bond(u32::MAX, 0), 1_221);
 	});
 }

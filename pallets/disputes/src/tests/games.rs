@@ -120,10 +120,9 @@ impl Game {
 				plans.insert((*who, claim.job), Plan { begins, seals, reveals, sealed: false, done: false });
 			}
 		}
-		// Where no honest challenger could starve, the chain takes few bytes at once.
-		if towers.is_empty() && dice.once_in(2) {
-			MaxOutstandingBytes::set(140);
-		}
+		PublicationBytes::set(136);
+		// Prices move with what is owed.
+		PriceStep::set(2_000);
 		STRICT.with(|strict| strict.set(dice.once_in(20)));
 		Self {
 			full_left: dice.below(5),
@@ -157,7 +156,6 @@ impl Game {
 				Event::Challenged { .. } => "challenged",
 				Event::Published { .. } => "published",
 				Event::Demanded { .. } => "demanded",
-				Event::DemandDeferred { .. } => "deferred",
 				Event::Opened { .. } => "opened",
 				Event::Convicted { job, grounds, winner, .. } => {
 					assert!(winner.is_some());
@@ -314,7 +312,7 @@ impl Game {
 			_ => {
 				let other = self.claims[self.dice.below(self.claims.len() as u64) as usize].job;
 				let origin = RuntimeOrigin::signed(who);
-				tried(Court::challenge(origin, job, hash_of(other), Some(salt_of(who))));
+				tried(Court::challenge(origin, job, hash_of(other), Some(salt_of(who)), RICH));
 			}
 		}
 		self.check();
@@ -371,7 +369,7 @@ impl Game {
 	fn play(mut self) -> BTreeMap<&'static str, u64> {
 		let before = self.coalition();
 		// The window, the longest challenge, and the block in which the agenda sees that it is over.
-		let bound = 1 + WINDOW + Court::longest_challenge(2) + 1;
+		let bound = 1 + WINDOW + Court::longest_challenge(0) + 1;
 		while !self.is_over() {
 			assert!(System::block_number() <= bound, "a dispute outlasts its bound");
 			self.block();
@@ -429,7 +427,6 @@ fn honest_players_should_never_lose_when_anything_happens() {
 		"challenged",
 		"published",
 		"demanded",
-		"deferred",
 		"opened",
 		"proven",
 		"unpublished",

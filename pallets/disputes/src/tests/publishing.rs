@@ -94,7 +94,7 @@ fn publication_should_have_more_time_when_the_trace_takes_longer_but_not_without
 		assert_eq!(Court::publish_blocks(4), 11);
 		assert_eq!(Court::publish_blocks(20), 43);
 		assert_eq!(Court::publish_blocks(u32::MAX), 43);
-		assert_eq!(Court::challenge_bond(u32::MAX), 1_201);
+		assert_eq!(Court::challenge_bond(u32::MAX, 0), 1_221);
 		let (job, trace) = right_claim();
 		claim(job, |c| c.info.trace_blocks = 20);
 		assert_eq!(challenge(MALLORY, job), Ok(()));

@@ -81,7 +81,7 @@ fn copycat_should_not_win_when_it_copies_out_of_the_pool() {
 		assert_eq!(seal(DAVE, job), Ok(()));
 		run(1);
 		// Nobody but Dave can reveal it.
-		let copied = Court::challenge(RuntimeOrigin::signed(MALLORY), job, hash_of(job), Some(salt_of(DAVE)));
+		let copied = Court::challenge(RuntimeOrigin::signed(MALLORY), job, hash_of(job), Some(salt_of(DAVE)), RICH);
 		assert_eq!(copied, error(Error::SealNotFound));
 		// Now she sees the claim that he challenges, and is faster.
 		assert_eq!(challenge(MALLORY, job), Ok(()));

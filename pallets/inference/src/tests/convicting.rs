@@ -22,7 +22,7 @@ fn claim_should_be_seen_while_it_is_open() {
 		let claim = Inference::open_claim(id).unwrap();
 		let result = Inference::result(id).unwrap().result;
 		assert_eq!((claim.claim, claim.output_root, claim.settles_at), (result.claim, result.output_root, 14));
-		assert_eq!((claim.assignment.worker, claim.coverage, claim.trace_blocks), (CHARLIE, 100, 5));
+		assert_eq!((claim.assignment.worker, claim.coverage, claim.trace.blocks), (CHARLIE, 100, 5));
 		run_to(14);
 		assert_eq!(Inference::open_claim(id), None);
 	});

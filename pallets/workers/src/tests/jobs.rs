@@ -88,3 +88,26 @@ fn release_should_be_noticed_when_it_is_more_than_was_set_aside() {
 		Workers::release(&CHARLIE, 6);
 	});
 }
+
+#[test]
+fn job_should_be_refused_when_the_worker_has_as_many_open_as_it_takes() {
+	ExtBuilder::default().with_worker(CHARLIE, 1_000, 1).build_and_execute(|| {
+		assert_noop!(Workers::limit_claims(signed(EVE), 1), Error::<Test>::UnknownWorker);
+		assert_noop!(Workers::limit_claims(signed(CHARLIE), 0), Error::<Test>::CapacityZero);
+		assert_ok!(Workers::limit_claims(signed(CHARLIE), 1));
+		assert_eq!(last_event(), Event::ClaimsLimited { worker: CHARLIE, max_claims: 1 });
+		assert_ok!(Workers::assign(&CHARLIE, &model(1), 5));
+		Workers::answered(&CHARLIE, &model(1));
+		// Answered, and still open to challenge.
+		assert_noop!(Workers::assign(&CHARLIE, &model(1), 5), Error::<Test>::TooManyClaims);
+		assert!(Workers::draw(&model(1), &[], [7; 32], |_| Some(5)).is_none());
+		Workers::release(&CHARLIE, 5);
+		assert_ok!(Workers::assign(&CHARLIE, &model(1), 5));
+		assert_ok!(Workers::limit_claims(signed(CHARLIE), u32::MAX));
+		assert_ok!(Workers::assign(&CHARLIE, &model(1), 5));
+		for _ in 0..2 {
+			Workers::answered(&CHARLIE, &model(1));
+			Workers::release(&CHARLIE, 5);
+		}
+	});
+}

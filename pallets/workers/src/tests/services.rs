@@ -124,6 +124,7 @@ fn status_should_show_everything_of_a_worker() {
 				free: 650,
 				covered: 250,
 				open_claims: 1,
+				max_claims: u32::MAX,
 				unbonding: vec![Unbonding { amount: 100, withdrawable_at: 1 + UNBONDING_DELAY }],
 				paused: false,
 				service_key: Some(key(1)),

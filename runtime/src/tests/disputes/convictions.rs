@@ -76,10 +76,12 @@ fn worker_should_be_convicted_when_it_does_not_open_a_node() {
 			&worker.publication(),
 		);
 		let Next::Demand(wanted, evidence) = view.unwrap().next() else { panic!("a demand") };
+		let paid = held(Dave, pallet_disputes::HoldReason::Demand);
+		let answer = worker.open(&wanted).unwrap().encode();
+		let fee = Disputes::demand_fee(answer.len() as u32);
 		chain.sign(Dave, demand(&claim, &wanted, &evidence));
 		let held = held(Dave, pallet_disputes::HoldReason::Demand);
-		let answer = worker.open(&wanted).unwrap().encode();
-		assert_eq!(held, Disputes::demand_fee(answer.len() as u32), "the demand's fee is for the answer's bytes");
+		assert_eq!(held, paid + fee, "the demand's fee is for the answer's bytes");
 		let last = Disputes::next_deadline(claim.job).unwrap();
 		assert_eq!(last, System::block_number() + 20);
 		chain.run_to(last);
@@ -252,10 +254,11 @@ fn message_should_change_nothing_when_it_names_another_claim_or_comes_too_late()
 		publish(chain, &claim, &worker);
 		assert!(!chain.takes(moved(claim.job, claim.hash)), "once only");
 		let error = pallet_disputes::Error::<Runtime>::AlreadyChallenged;
-		let again = || Disputes::challenge(RuntimeOrigin::signed(Dave.to_account_id()), claim.job, claim.hash, None);
+		let again =
+			|| Disputes::challenge(RuntimeOrigin::signed(Dave.to_account_id()), claim.job, claim.hash, None, OPG);
 		assert_noop!(again(), error);
 		chain.run_to(claim.settles_at);
-		let late = || Disputes::challenge(RuntimeOrigin::signed(Eve.to_account_id()), claim.job, claim.hash, None);
+		let late = || Disputes::challenge(RuntimeOrigin::signed(Eve.to_account_id()), claim.job, claim.hash, None, OPG);
 		assert_noop!(late(), pallet_disputes::Error::<Runtime>::WindowOver);
 	});
 }

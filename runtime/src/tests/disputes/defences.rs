@@ -7,8 +7,8 @@ type Error = pallet_disputes::Error<Runtime>;
 
 /// Asserts that a challenge of Charlie's right answer is lost and the answer is paid for.
 fn assert_defended(chain: &mut Chain, books: &Books, claim: &Claim, challenger: Sr25519Keyring, fees: Balance) {
+	let bond = Disputes::bond_for(claim.job).expect("the claim is open");
 	chain.run(22);
-	let bond = Disputes::challenge_bond(2);
 	let burned = configs::BurnedOfBond::get().mul_ceil(bond);
 	let lost = chain.events.iter().find_map(|event| match event {
 		RuntimeEvent::Disputes(Event::ChallengeLost { claim: hash, challenger, burned, to_worker, .. })
@@ -70,7 +70,8 @@ fn challenger_should_lose_its_bond_when_it_does_not_move() {
 		challenge(chain, Eve, &claim, false);
 		publish(chain, &claim, &case.honest());
 		assert_eq!(Disputes::next_deadline(claim.job), Some(System::block_number() + 20));
-		assert_defended(chain, &books, &claim, Eve, 0);
+		let fees = held(Eve, pallet_disputes::HoldReason::Demand);
+		assert_defended(chain, &books, &claim, Eve, fees);
 	});
 }
 
@@ -107,12 +108,14 @@ fn dispute_should_end_within_its_bound_when_everybody_waits_for_the_last_block()
 		assert_eq!(chain.try_sign(Eve, more), Err(Error::NoDemandsLeft.into()));
 		to_the_last(chain);
 		chain.next();
-		let longest = Disputes::longest_challenge(2);
+		let longest = Disputes::longest_challenge(1);
 		let took = System::block_number() - since;
 		println!("everybody waits: {took} blocks; the bound, with every clock doubled, is {longest}");
 		assert!(took <= longest / 2 + 1);
-		let fees: Balance =
+		let publication = Disputes::fee_for(claim.job).expect("the claim is open");
+		let openings: Balance =
 			wanted.iter().map(|wanted| Disputes::demand_fee(worker.open(wanted).unwrap().encoded_size() as u32)).sum();
+		let fees = publication + openings;
 		let held = held(Eve, pallet_disputes::HoldReason::Demand);
 		assert!(held == 0 || held == fees);
 		assert_defended(chain, &books, &claim, Eve, fees);
@@ -130,13 +133,14 @@ fn claim_should_stand_against_the_second_challenger_too_when_the_first_has_lost(
 		chain.run_to(claim.settles_at - 1);
 		challenge(chain, Ferdie, &claim, false);
 		assert_noop!(
-			Disputes::challenge(RuntimeOrigin::signed(Charlie.to_account_id()), claim.job, claim.hash, None),
+			Disputes::challenge(RuntimeOrigin::signed(Charlie.to_account_id()), claim.job, claim.hash, None, OPG),
 			Error::OwnClaim
 		);
 		chain.run(5);
 		assert!(Inference::open_claim(claim.job).is_some(), "Ferdie's challenge keeps it from settling");
+		let bond = Disputes::bond_for(claim.job).expect("the claim is open");
+		let fee = Disputes::fee_for(claim.job).expect("the claim is open");
 		chain.run(30);
-		let bond = Disputes::challenge_bond(2);
 		let burned = configs::BurnedOfBond::get().mul_ceil(bond);
 		let shares = chain.events.iter().find_map(|event| match event {
 			RuntimeEvent::Inference(pallet_inference::Event::Settled { shares, .. }) => Some(shares.clone()),
@@ -147,7 +151,7 @@ fn claim_should_stand_against_the_second_challenger_too_when_the_first_has_lost(
 			(Bob, -signed(claim.fee)),
 			(Charlie, signed(shares.worker + 2 * (bond - burned))),
 			(Dave, signed(shares.royalty)),
-			(Eve, -signed(bond)),
+			(Eve, -signed(bond + fee)),
 			(Ferdie, -signed(bond)),
 		];
 		books.settle_with(chain, 0, &changes, shares.treasury);

@@ -46,7 +46,7 @@ fn offer(chain: &mut Chain, header: &assay_semantics::ModelHeader, workers: &[Sr
 			artifacts: Default::default(),
 			price: 10 * MILLI_OPG,
 			royalty: Permill::from_percent(10),
-			policy: Policy::optimistic(20, 1, 2),
+			policy: Policy::optimistic(20, 1, 1),
 		};
 		chain.sign(Alice, pallet_models::Call::register_model { name: text("model"), registration });
 	}
@@ -140,7 +140,10 @@ fn seal(chain: &mut Chain, who: Sr25519Keyring, claim: &Claim) {
 }
 
 fn challenge(chain: &mut Chain, who: Sr25519Keyring, claim: &Claim, sealed: bool) {
-	chain.sign(who, Disputing::challenge { job: claim.job, claim: claim.hash, salt: sealed.then_some(SALT) });
+	chain.sign(
+		who,
+		Disputing::challenge { job: claim.job, claim: claim.hash, salt: sealed.then_some(SALT), max_fee: OPG },
+	);
 }
 
 fn publication(claim: &Claim, publication: Vec<u8>) -> Disputing {
@@ -162,7 +165,8 @@ fn opening(claim: &Claim, demand: &Demand, opening: Vec<u8>) -> Disputing {
 }
 
 fn demand(claim: &Claim, demand: &Demand, evidence: &judge::Evidence) -> Disputing {
-	Disputing::demand { job: claim.job, claim: claim.hash, demand: short(demand), evidence: message(evidence.encode()) }
+	let (demand, evidence) = (short(demand), message(evidence.encode()));
+	Disputing::demand { job: claim.job, claim: claim.hash, demand, evidence, max_fee: OPG }
 }
 
 /// A challenge that was played up to the proof, or until nothing seemed wrong.

@@ -205,10 +205,6 @@ impl Teller {
 				});
 				push(&mut self.claim(&demanded.claim)["demands"], record);
 			}
-			DisputeEvent::DemandDeferred(deferred) => {
-				let (who, by) = (&deferred.challenger, deferred.move_by);
-				self.line("deferred", format!("in block {block}: workers owe too much; {who} has until block {by}"));
-			}
 			DisputeEvent::Opened(opened) => {
 				self.line("opened", format!("by the worker in block {block}: {}", words::demand(&opened.demand)));
 				let node = hex32(&node_id(&opened.demand));

@@ -42,8 +42,6 @@ events! {
 	Published { job: u64, claim: Bytes32, trace_root: Bytes32 }
 	/// A challenger asks for a node of the trace.
 	Demanded { job: u64, claim: Bytes32, challenger: AccountId32, demand: Vec<u8>, answer_by: u32 }
-	/// The workers owe too much for another demand.
-	DemandDeferred { job: u64, claim: Bytes32, challenger: AccountId32, move_by: u32 }
 	/// A node of the trace was opened.
 	Opened { job: u64, claim: Bytes32, demand: Vec<u8> }
 	/// The worker was convicted.
@@ -64,7 +62,6 @@ impl DisputeEvent {
 			Self::Challenged(Challenged { job, claim, .. })
 			| Self::Published(Published { job, claim, .. })
 			| Self::Demanded(Demanded { job, claim, .. })
-			| Self::DemandDeferred(DemandDeferred { job, claim, .. })
 			| Self::Opened(Opened { job, claim, .. })
 			| Self::Convicted(Convicted { job, claim, .. })
 			| Self::ChallengeLost(ChallengeLost { job, claim, .. })

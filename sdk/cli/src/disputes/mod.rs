@@ -27,13 +27,12 @@ pub struct Clock {
 	pub start: u32,
 	pub length: u32,
 	pub full: u32,
-	pub deferred: u32,
 }
 
 impl Clock {
 	/// The last block in which a message counts, as known when the chain has had `full` full blocks.
 	pub fn last(&self, full: u32) -> u64 {
-		let skipped = full.saturating_sub(self.full).saturating_add(self.deferred).min(self.length);
+		let skipped = full.saturating_sub(self.full).min(self.length);
 		u64::from(self.start) + u64::from(self.length) + u64::from(skipped)
 	}
 }
@@ -198,9 +197,9 @@ mod tests {
 
 	#[test]
 	fn clock_should_at_most_double() {
-		let clock = Clock { start: 100, length: 10, full: 5, deferred: 2 };
-		assert_eq!(clock.last(5), 112);
-		assert_eq!(clock.last(8), 115);
+		let clock = Clock { start: 100, length: 10, full: 5 };
+		assert_eq!(clock.last(5), 110);
+		assert_eq!(clock.last(8), 113);
 		assert_eq!(clock.last(1_000), 120);
 	}
 }

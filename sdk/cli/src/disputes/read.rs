@@ -63,12 +63,16 @@ pub async fn bond_for(chain: &Chain, at: &At, job: u64) -> anyhow::Result<Option
 	chain.view(at, PALLET, "bond_for", (job,)).await
 }
 
+/// How many times the lowest price a challenger is ready to pay.
+const DEARER: u128 = 4;
+
 /// What a challenger must be able to put on hold at once, and what it may come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Prices {
 	/// Of a seal.
 	pub deposit: u128,
-	/// Of as many demands as one challenge can make, for the longest answers.
+	/// Of the publication and as many demands as one challenge can make, for the longest answers, while workers owe so much that
+	/// prices have risen [`DEARER`] times.
 	pub demands: u128,
 	/// The blocks within which a seal must be revealed.
 	pub reveal: u32,
@@ -81,7 +85,7 @@ pub fn prices(chain: &Chain, at: &At) -> anyhow::Result<Prices> {
 	let demands: u32 = chain.constant(at, PALLET, "MaxOpenings")?;
 	Ok(Prices {
 		deposit: chain.constant(at, PALLET, "SealDeposit")?,
-		demands: per_byte.saturating_mul(bytes.into()).saturating_mul(demands.into()),
+		demands: per_byte.saturating_mul(bytes.into()).saturating_mul((demands + 1).into()).saturating_mul(DEARER),
 		reveal: chain.constant(at, PALLET, "RevealBlocks")?,
 	})
 }

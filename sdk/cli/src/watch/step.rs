@@ -138,7 +138,9 @@ impl Context {
 					true => Value::unnamed_variant("Some", [Value::from_bytes(salt)]),
 					false => Value::unnamed_variant("None", []),
 				};
-				let block = self.submit(&call(PALLET, "challenge", named(vec![("salt", salt)]))).await?;
+				let block = self
+					.submit(&call(PALLET, "challenge", named(vec![("salt", salt), ("max_fee", self.max_fee(0))])))
+					.await?;
 				lock(&self.keep).challenged(claim, subject.job, settles_at, block)?;
 				let how = if sealed { "with the seal" } else { "without a seal, as time is short" };
 				Done::Sent("Challenged", block, how.into())
@@ -150,7 +152,10 @@ impl Context {
 				Done::Sent("Unsealed", block, "the worker was convicted by others; the deposit is back".into())
 			}
 			Next::Move { published_at } => match &open {
-				Some(open) => self.play(at, subject, open, published_at, &named).await?,
+				Some(open) => {
+					let paid = known.mine.as_ref().map_or(0, |mine| mine.fees);
+					self.play(at, subject, open, published_at, paid, &named).await?
+				}
 				None => Done::Later,
 			},
 			Next::Withdraw => {
@@ -235,6 +240,7 @@ impl Context {
 		subject: &Subject,
 		open: &OpenJob,
 		published_at: u32,
+		paid: u128,
 		named: &impl Fn(Vec<(&'static str, Value)>) -> Vec<(&'static str, Value)>,
 	) -> anyhow::Result<Done> {
 		let nodes = read::nodes(&self.chain, at, &subject.claim).await?;
@@ -249,7 +255,11 @@ impl Context {
 		let bytes = |bytes: &[u8]| Value::from_bytes(bytes);
 		Ok(match advice {
 			Advice::Demand { demand, evidence } => {
-				let arguments = named(vec![("demand", bytes(&demand)), ("evidence", bytes(&evidence))]);
+				let arguments = named(vec![
+					("demand", bytes(&demand)),
+					("evidence", bytes(&evidence)),
+					("max_fee", self.max_fee(paid)),
+				]);
 				let block = self.submit(&call(PALLET, "demand", arguments)).await?;
 				Done::Sent("Demanded", block, words::demand(&demand))
 			}
@@ -269,6 +279,11 @@ impl Context {
 					.into(),
 			),
 		})
+	}
+
+	/// The most that a message may put on hold for its answer, with `paid` on hold already.
+	fn max_fee(&self, paid: u128) -> Value {
+		Value::u128(self.prices.map_or(0, |prices| prices.demands.saturating_sub(paid)))
 	}
 
 	/// Makes sure that a dispute can be carried through before anything is sent. Why not, in words.

@@ -2,7 +2,7 @@ use super::*;
 use crate::disputes::Clock;
 use subxt::utils::AccountId32;
 
-const CLOCK: Clock = Clock { start: 20, length: 10, full: 0, deferred: 0 };
+const CLOCK: Clock = Clock { start: 20, length: 10, full: 0 };
 
 /// A claim found wrong, in block 10 of a window that ends at 40.
 fn wrong() -> Known {
