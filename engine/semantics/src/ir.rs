@@ -8,7 +8,10 @@
 //! - The last `outputs` values are the outputs.
 
 use crate::{
-	ops::{Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, Reduce, Reshape, Slice, Transpose, Unary},
+	ops::{
+		Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, Reduce, Resample, Reshape, Sample, Slice, Transpose,
+		Unary,
+	},
 	TensorType,
 };
 use alloc::vec::Vec;
@@ -84,4 +87,10 @@ pub enum Op {
 	/// Maximum or average over windows of `[N, spatial.., C]`.
 	#[codec(index = 65)]
 	Pool(Pool),
+	/// Weighted sums along an axis, at fixed places.
+	#[codec(index = 96)]
+	Resample(Resample),
+	/// Interpolation at computed places.
+	#[codec(index = 97)]
+	Sample(Sample),
 }

@@ -19,12 +19,14 @@ mod fold;
 mod index;
 mod movement;
 mod pointwise;
+mod sample;
 mod window;
 
 pub use contract::{Conv, MatMul};
 pub use fold::{Pool, PoolKind, Reduce, ReduceKind};
 pub use movement::{Concat, Expand, Pad, Reshape, Slice, Transpose};
 pub use pointwise::{Binary, Cast, Unary};
+pub use sample::{Resample, Sample, SampleBorder, SampleMode};
 pub use window::Window;
 
 use crate::{float, DType, Op, TensorType};
@@ -156,6 +158,8 @@ macro_rules! dispatch {
 			$crate::Op::Conv($o) => $call,
 			$crate::Op::Reduce($o) => $call,
 			$crate::Op::Pool($o) => $call,
+			$crate::Op::Resample($o) => $call,
+			$crate::Op::Sample($o) => $call,
 		}
 	};
 }
@@ -201,6 +205,8 @@ pub fn name(op: &Op) -> &'static str {
 		Op::Conv(_) => "Conv",
 		Op::Reduce(_) => "Reduce",
 		Op::Pool(_) => "Pool",
+		Op::Resample(_) => "Resample",
+		Op::Sample(_) => "Sample",
 	}
 }
 
