@@ -54,7 +54,7 @@ pub struct NodeProto {
 	pub domain: String,
 }
 
-/// `type`: 1 float, 2 int, 3 string, 4 tensor, 6 floats, 7 ints, 8 strings.
+/// `type`: 1 float, 2 int, 3 string, 4 tensor, 5 graph, 6 floats, 7 ints, 8 strings.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct AttributeProto {
 	#[prost(string, tag = "1")]
@@ -67,10 +67,14 @@ pub struct AttributeProto {
 	pub s: Vec<u8>,
 	#[prost(message, optional, tag = "5")]
 	pub t: Option<TensorProto>,
+	#[prost(message, optional, tag = "6")]
+	pub g: Option<GraphProto>,
 	#[prost(float, repeated, tag = "7")]
 	pub floats: Vec<f32>,
 	#[prost(int64, repeated, tag = "8")]
 	pub ints: Vec<i64>,
+	#[prost(bytes = "vec", repeated, tag = "9")]
+	pub strings: Vec<Vec<u8>>,
 	#[prost(int32, tag = "20")]
 	pub r#type: i32,
 }

@@ -13,6 +13,9 @@ const MAX_FIELDS: u64 = 1 << 21;
 /// The most bytes of packed integers, each of which may become eight bytes.
 const MAX_PACKED: u64 = 1 << 26;
 
+/// The deepest nesting of messages. A subgraph takes three levels.
+const MAX_DEPTH: u64 = 48;
+
 /// The messages that are decoded.
 #[derive(Clone, Copy)]
 enum Message {
@@ -40,6 +43,7 @@ impl Message {
 			(Message::Graph, 11 | 12) => Message::ValueInfo,
 			(Message::Node, 5) => Message::Attribute,
 			(Message::Attribute, 5) => Message::Tensor,
+			(Message::Attribute, 6) => Message::Graph,
 			(Message::ValueInfo, 2) => Message::Type,
 			(Message::Type, 1) => Message::TensorType,
 			(Message::TensorType, 2) => Message::Shape,
@@ -84,8 +88,11 @@ fn take<'a>(rest: &mut &'a [u8], n: u64) -> Result<&'a [u8], ImportError> {
 	Ok(head)
 }
 
-/// The recursion is as deep as the schema, which has no cycles.
-fn walk(message: Message, mut rest: &[u8], counts: &mut Counts) -> Result<(), ImportError> {
+/// The recursion is bounded: graphs contain nodes, whose attributes may contain graphs.
+fn walk(message: Message, mut rest: &[u8], counts: &mut Counts, depth: u64) -> Result<(), ImportError> {
+	if depth > MAX_DEPTH {
+		return Err(ImportError::Limit { what: "levels of messages or more", got: depth, limit: MAX_DEPTH });
+	}
 	while !rest.is_empty() {
 		let key = varint(&mut rest)?;
 		counts.fields += 1;
@@ -113,7 +120,7 @@ fn walk(message: Message, mut rest: &[u8], counts: &mut Counts) -> Result<(), Im
 					}
 				}
 				if let Some(inner) = message.field(key >> 3) {
-					walk(inner, body, counts)?;
+					walk(inner, body, counts, depth + 1)?;
 				}
 			}
 			5 => {
@@ -130,5 +137,5 @@ pub(crate) fn check_limits(file: &[u8]) -> Result<(), ImportError> {
 	if file.len() as u64 > MAX_FILE {
 		return Err(ImportError::Limit { what: "bytes", got: file.len() as u64, limit: MAX_FILE });
 	}
-	walk(Message::Model, file, &mut Counts::default())
+	walk(Message::Model, file, &mut Counts::default(), 0)
 }

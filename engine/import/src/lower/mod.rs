@@ -1,8 +1,11 @@
 //! ONNX operators to operators of the IR, one function each.
 
+mod composite;
 mod conv;
+mod emit;
 mod linear;
 mod normal;
+mod norms;
 mod pointwise;
 mod shape;
 
@@ -91,57 +94,68 @@ impl<'a> Lowering<'a> {
 	}
 }
 
-/// Lowers one node and names its first output. Further outputs stay unnamed: reading them is an error then.
+/// The outputs of a node, in order; those that are not computed are `None`.
+pub(crate) type Outputs = Vec<Option<Value>>;
+
+/// Lowers one node and names its outputs. Those that are not computed stay unnamed: reading them is an error then.
 pub(crate) fn lower(context: &mut Context, node: &NodeProto) -> Result<(), ImportError> {
 	let name =
 		|| if node.name.is_empty() { node.output.first().cloned().unwrap_or_default() } else { node.name.clone() };
 	let error = |r: Reason| ImportError::Node { node: name(), op: node.op_type.clone(), reason: r.0 };
-	let mut l = Lowering { context, node };
-	let default_domain = node.domain.is_empty() || node.domain == "ai.onnx";
-	let op = if default_domain { node.op_type.as_str() } else { "" };
-	let value = match op {
-		"Add" => l.binary(Binary::Add),
-		"Sub" => l.binary(Binary::Sub),
-		"Mul" => l.binary(Binary::Mul),
-		"Div" => l.binary(Binary::Div),
-		"Relu" => l.unary(Unary::Relu),
-		"Sigmoid" => l.unary(Unary::Sigmoid),
-		"Tanh" => l.unary(Unary::Tanh),
-		"Exp" => l.unary(Unary::Exp),
-		"Neg" => l.unary(Unary::Neg),
-		"Abs" => l.unary(Unary::Abs),
-		"Sqrt" => l.unary(Unary::Sqrt),
-		"Reciprocal" => l.unary(Unary::Reciprocal),
-		"Clip" => l.clip(),
-		"Cast" => l.cast(),
-		"Conv" => l.conv(),
-		"MaxPool" => l.max_pool(),
-		"AveragePool" => l.average_pool(),
-		"GlobalAveragePool" => l.global_pool(assay_semantics::ops::ReduceKind::Mean),
-		"GlobalMaxPool" => l.global_pool(assay_semantics::ops::ReduceKind::Max),
-		"MatMul" => l.mat_mul(),
-		"Gemm" => l.gemm(),
-		"BatchNormalization" => l.batch_normalization(),
-		"Softmax" => l.softmax(),
-		"Reshape" => l.reshape(),
-		"Flatten" => l.flatten(),
-		"Transpose" => l.transpose(),
-		"Squeeze" => l.squeeze(),
-		"Unsqueeze" => l.unsqueeze(),
-		"Concat" => l.concat(),
-		"Identity" => l.input(0),
-		"Dropout" => l.dropout(),
-		"Constant" => l.constant(),
-		_ => {
-			let op = if default_domain { node.op_type.clone() } else { format!("{}.{}", node.domain, node.op_type) };
-			return Err(ImportError::Operator { node: name(), op });
-		}
+	let Some(values) = Lowering { context, node }.dispatch().map_err(error)? else {
+		let default_domain = node.domain.is_empty() || node.domain == "ai.onnx";
+		let op = if default_domain { node.op_type.clone() } else { format!("{}.{}", node.domain, node.op_type) };
+		return Err(ImportError::Operator { node: name(), op });
 	};
-	let value = value.map_err(error)?;
-	if let Some(output) = node.output.first() {
+	for (output, value) in node.output.iter().zip(values) {
+		let Some(value) = value.filter(|_| !output.is_empty()) else { continue };
 		if context.env.insert(output.clone(), value).is_some() {
 			return Err(error(format!("its output `{output}` is produced twice").into()));
 		}
 	}
 	Ok(())
+}
+
+impl Lowering<'_> {
+	/// The node's outputs; `None` when the operator is not supported.
+	pub(crate) fn dispatch(&mut self) -> Result<Option<Outputs>, Reason> {
+		let l = self;
+		let default_domain = l.node.domain.is_empty() || l.node.domain == "ai.onnx";
+		let op = if default_domain { l.node.op_type.as_str() } else { "" };
+		let value = match op {
+			"Add" => l.binary(Binary::Add),
+			"Sub" => l.binary(Binary::Sub),
+			"Mul" => l.binary(Binary::Mul),
+			"Div" => l.binary(Binary::Div),
+			"Relu" => l.unary(Unary::Relu),
+			"Sigmoid" => l.unary(Unary::Sigmoid),
+			"Tanh" => l.unary(Unary::Tanh),
+			"Exp" => l.unary(Unary::Exp),
+			"Neg" => l.unary(Unary::Neg),
+			"Abs" => l.unary(Unary::Abs),
+			"Sqrt" => l.unary(Unary::Sqrt),
+			"Reciprocal" => l.unary(Unary::Reciprocal),
+			"Clip" => l.clip(),
+			"Cast" => l.cast(),
+			"Conv" => l.conv(),
+			"MaxPool" => l.max_pool(),
+			"AveragePool" => l.average_pool(),
+			"GlobalAveragePool" => l.global_pool(assay_semantics::ops::ReduceKind::Mean),
+			"GlobalMaxPool" => l.global_pool(assay_semantics::ops::ReduceKind::Max),
+			"MatMul" => l.mat_mul(),
+			"Gemm" => l.gemm(),
+			"BatchNormalization" if !l.attributes().flag("training_mode")? => l.batch_normalization(),
+			"Reshape" => l.reshape(),
+			"Flatten" => l.flatten(),
+			"Transpose" => l.transpose(),
+			"Squeeze" => l.squeeze(),
+			"Unsqueeze" => l.unsqueeze(),
+			"Concat" => l.concat(),
+			"Identity" => l.input(0),
+			"Dropout" => l.dropout(),
+			"Constant" => l.constant(),
+			_ => return l.composite(op),
+		};
+		Ok(Some(vec![Some(value?)]))
+	}
 }

@@ -1,0 +1,29 @@
+//! Composite operators: those that are lowered to several others.
+
+use super::{Lowering, Outputs};
+use crate::error::Reason;
+
+impl Lowering<'_> {
+	/// The node's outputs; `None` when the operator is not one of these.
+	pub(super) fn composite(&mut self, op: &str) -> Result<Option<Outputs>, Reason> {
+		let outputs = match op {
+			"BatchNormalization" => self.batch_normalization_in_training(),
+			"LayerNormalization" => self.layer_normalization(),
+			"RMSNormalization" => self.rms_normalization(),
+			"InstanceNormalization" => self.instance_normalization(),
+			"GroupNormalization" => self.group_normalization(),
+			"MeanVarianceNormalization" => self.mean_variance_normalization(),
+			"LpNormalization" => self.lp_normalization(),
+			"LRN" => self.lrn(),
+			"Softmax" => self.softmax(),
+			"LogSoftmax" => self.log_softmax(),
+			"Hardmax" => self.hardmax(),
+			"Gelu" => self.gelu(),
+			"SwiGLU" => self.swiglu(),
+			"NegativeLogLikelihoodLoss" => self.nll_loss(),
+			"SoftmaxCrossEntropyLoss" => self.softmax_cross_entropy_loss(),
+			_ => return Ok(None),
+		};
+		outputs.map(Some)
+	}
+}
