@@ -22,6 +22,14 @@ impl Lowering<'_> {
 			"SwiGLU" => self.swiglu(),
 			"NegativeLogLikelihoodLoss" => self.nll_loss(),
 			"SoftmaxCrossEntropyLoss" => self.softmax_cross_entropy_loss(),
+			"Attention" => self.attention(),
+			"FlexAttention" => self.flex_attention(),
+			"LinearAttention" => self.linear_attention(),
+			"CausalConvWithState" => self.causal_conv(),
+			"RotaryEmbedding" => self.rotary_embedding(),
+			"If" => self.branch(),
+			"Loop" => self.repeat(),
+			"Scan" => self.scan(),
 			_ => return Ok(None),
 		};
 		outputs.map(Some)

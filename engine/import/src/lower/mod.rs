@@ -1,6 +1,8 @@
 //! ONNX operators to operators of the IR, one function each.
 
+mod attention;
 mod composite;
+mod control;
 mod conv;
 mod emit;
 mod linear;
@@ -120,7 +122,7 @@ impl Lowering<'_> {
 	/// The node's outputs; `None` when the operator is not supported.
 	pub(crate) fn dispatch(&mut self) -> Result<Option<Outputs>, Reason> {
 		let l = self;
-		let default_domain = l.node.domain.is_empty() || l.node.domain == "ai.onnx";
+		let default_domain = matches!(l.node.domain.as_str(), "" | "ai.onnx" | "ai.onnx.preview");
 		let op = if default_domain { l.node.op_type.as_str() } else { "" };
 		let value = match op {
 			"Add" => l.binary(Binary::Add),
