@@ -12,7 +12,10 @@ use crate::{
 	error::{ImportError, Reason},
 	proto::{GraphProto, NodeProto},
 };
-use assay_semantics::ops::{Binary, Unary};
+use assay_semantics::{
+	ops::{Binary, Unary},
+	DType, Tensor,
+};
 use std::collections::HashMap;
 
 /// What lowering knows while it walks the graph.
@@ -45,6 +48,8 @@ pub(crate) struct Lowering<'a> {
 	pub(crate) context: &'a mut Context,
 	/// The node.
 	pub(crate) node: &'a NodeProto,
+	/// Outputs after the first, by their number.
+	pub(crate) more: Vec<(usize, Value)>,
 }
 
 impl<'a> Lowering<'a> {
@@ -78,25 +83,68 @@ impl<'a> Lowering<'a> {
 		self.node.input.get(i).and_then(|name| self.context.uses.get(name)) == Some(&1)
 	}
 
-	/// An operand that must be a constant list of integers.
-	pub(crate) fn constant_ints(&self, i: usize) -> Result<Option<Vec<i64>>, Reason> {
+	/// Gives an output after the first.
+	pub(crate) fn give(&mut self, output: usize, value: Value) {
+		self.more.push((output, value));
+	}
+
+	/// Whether somebody may read output `i`.
+	pub(crate) fn wants(&self, i: usize) -> bool {
+		self.node.output.get(i).is_some_and(|name| !name.is_empty())
+	}
+
+	/// An operand whose value is needed here, in the ONNX tensor's own order; none when it is left out.
+	pub(crate) fn constant_tensor(&mut self, i: usize) -> Result<Option<Tensor>, Reason> {
 		let Some(value) = self.optional(i)? else { return Ok(None) };
-		let tensor = self.context.builder.constant(value.id);
-		let tensor =
-			tensor.filter(|t| t.ty.dtype == assay_semantics::DType::I64 && t.ty.dims.len() <= 1).ok_or_else(|| {
-				Reason(format!("input {i} must be a constant list of int64; fold constants first (onnxsim)"))
-			})?;
-		let ints = tensor.bytes.chunks_exact(8).map(|c| c.iter().rev().fold(0, |v, b| (v << 8) | i64::from(*b)));
-		Ok(Some(ints.take(64).collect()))
+		let id = self.context.builder.plain(&value)?;
+		let tensor = self.context.builder.demand(id).map_err(|mut reason| {
+			reason.text = format!("input {i} must be constant: {}", reason.text);
+			reason
+		})?;
+		Ok(Some(tensor))
+	}
+
+	/// An operand that must be a constant list of integers, or one integer.
+	pub(crate) fn constant_ints(&mut self, i: usize) -> Result<Option<Vec<i64>>, Reason> {
+		let Some(tensor) = self.constant_tensor(i)? else { return Ok(None) };
+		if tensor.ty.dims.len() > 1 || tensor.ty.elements() > Some(1 << 16) {
+			return Err(format!("input {i} must be a short list").into());
+		}
+		Ok(Some(integers(&tensor).ok_or_else(|| format!("input {i} must be integers"))?))
 	}
 }
 
-/// Lowers one node and names its first output. Further outputs stay unnamed: reading them is an error then.
+/// The elements of a tensor of integers.
+pub(crate) fn integers(tensor: &Tensor) -> Option<Vec<i64>> {
+	let bytes = tensor.bytes.as_slice();
+	match tensor.ty.dtype {
+		DType::I64 => Some(
+			bytes
+				.chunks_exact(8)
+				.map(|c| i64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]))
+				.collect(),
+		),
+		DType::I32 => {
+			Some(bytes.chunks_exact(4).map(|c| i32::from_le_bytes([c[0], c[1], c[2], c[3]]).into()).collect())
+		}
+		DType::U8 | DType::Bool => Some(bytes.iter().map(|b| i64::from(*b)).collect()),
+		DType::I8 => Some(bytes.iter().map(|b| i64::from(*b as i8)).collect()),
+		DType::F32 => None,
+	}
+}
+
+/// Lowers one node and names its outputs. Those that it does not give stay unnamed: reading them is an error then.
 pub(crate) fn lower(context: &mut Context, node: &NodeProto) -> Result<(), ImportError> {
 	let name =
 		|| if node.name.is_empty() { node.output.first().cloned().unwrap_or_default() } else { node.name.clone() };
-	let error = |r: Reason| ImportError::Node { node: name(), op: node.op_type.clone(), reason: r.0 };
-	let mut l = Lowering { context, node };
+	let error = |r: Reason| {
+		let (node, op, reason) = (name(), node.op_type.clone(), r.text);
+		match r.needs.is_empty() {
+			true => ImportError::Node { node, op, reason },
+			false => ImportError::NeedsValues { node, op, reason, inputs: r.needs },
+		}
+	};
+	let mut l = Lowering { context, node, more: Vec::new() };
 	let default_domain = node.domain.is_empty() || node.domain == "ai.onnx";
 	let op = if default_domain { node.op_type.as_str() } else { "" };
 	let value = match op {
@@ -138,7 +186,9 @@ pub(crate) fn lower(context: &mut Context, node: &NodeProto) -> Result<(), Impor
 		}
 	};
 	let value = value.map_err(error)?;
-	if let Some(output) = node.output.first() {
+	let more = std::mem::take(&mut l.more);
+	for (i, value) in [(0, value)].into_iter().chain(more) {
+		let Some(output) = node.output.get(i).filter(|name| !name.is_empty()) else { continue };
 		if context.env.insert(output.clone(), value).is_some() {
 			return Err(error(format!("its output `{output}` is produced twice").into()));
 		}
