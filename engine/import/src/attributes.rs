@@ -74,7 +74,7 @@ impl<'a> Attributes<'a> {
 
 	/// A graph.
 	pub(crate) fn graph(&self, name: &str) -> Result<Option<&'a GraphProto>, Reason> {
-		Ok(self.get(name, 5)?.and_then(|a| a.g.as_ref()))
+		Ok(self.get(name, 5)?.and_then(|a| a.g.as_deref()))
 	}
 
 	/// The attribute message itself.

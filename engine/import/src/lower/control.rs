@@ -1,8 +1,14 @@
 //! Subgraphs: branches that are constant, and loops whose number of rounds is.
 
-use super::{lower, Lowering, Outputs};
-use crate::{attributes::axis, builder::Value, error::Reason, proto::GraphProto, weights};
-use assay_semantics::{Tensor, TensorType};
+use super::{integers, lower, Lowering, Outputs};
+use crate::{
+	attributes::axis,
+	builder::Value,
+	error::{ImportError, Reason},
+	proto::GraphProto,
+	weights,
+};
+use assay_semantics::{DType, Tensor, TensorType};
 use std::collections::HashMap;
 
 /// The most rounds of a loop that is unrolled.
@@ -14,6 +20,15 @@ pub(super) fn check_unrolled(rounds: u32) -> Result<(), Reason> {
 		return Err(format!("{rounds} rounds; loops are unrolled, up to {MAX_ROUNDS}").into());
 	}
 	Ok(())
+}
+
+/// The reason for which a node of a subgraph was refused.
+fn reason(error: ImportError) -> Reason {
+	let text = error.to_string();
+	match error {
+		ImportError::NeedsValues { reason, inputs, .. } => Reason { text: reason, needs: inputs },
+		_ => text.into(),
+	}
 }
 
 impl Lowering<'_> {
@@ -54,20 +69,20 @@ impl Lowering<'_> {
 			hidden.entry(name).or_insert(before);
 		}
 		for node in &graph.node {
-			lower(self.context, node).map_err(|e| Reason(e.to_string()))?;
+			lower(self.context, node).map_err(reason)?;
 		}
 		let output = |o: &crate::proto::ValueInfoProto| {
 			let value = self.context.env.get(&o.name).cloned();
-			value.ok_or_else(|| Reason(format!("no node of the subgraph produces `{}`", o.name)))
+			value.ok_or_else(|| Reason::from(format!("no node of the subgraph produces `{}`", o.name)))
 		};
 		graph.output.iter().map(output).collect()
 	}
 
 	/// The value of a constant scalar.
-	fn scalar_of(&mut self, value: &Value) -> Result<Option<i64>, Reason> {
-		let value = self.cast_to(value, assay_semantics::DType::I64)?;
-		let tensor = self.constant_tensor(&value)?;
-		Ok(tensor.and_then(|t| Some(i64::from_le_bytes(t.bytes.get(..8)?.try_into().ok()?))))
+	fn scalar_of(&mut self, value: &Value) -> Result<i64, Reason> {
+		let value = self.cast_to(value, DType::I64)?;
+		let tensor = self.demanded(&value)?;
+		Ok(integers(&tensor).and_then(|v| v.first().copied()).ok_or("a scalar is needed")?)
 	}
 
 	/// The branch that a constant condition chooses; both, and a choice, where it is no constant.
@@ -76,16 +91,24 @@ impl Lowering<'_> {
 		let attributes = self.attributes();
 		let yes = attributes.graph("then_branch")?.ok_or("`then_branch` is missing")?;
 		let no = attributes.graph("else_branch")?.ok_or("`else_branch` is missing")?;
-		if let Some(c) = self.scalar_of(&condition)? {
-			let chosen = self.subgraph(if c != 0 { yes } else { no }, &[])?;
-			return Ok(chosen.into_iter().map(Some).collect());
+		match self.scalar_of(&condition) {
+			Ok(c) => {
+				let chosen = self.subgraph(if c != 0 { yes } else { no }, &[])?;
+				Ok(chosen.into_iter().map(Some).collect())
+			}
+			// Branches that cannot stand side by side need the condition.
+			Err(needs) if !needs.needs.is_empty() => self.both_branches(&condition, yes, no).map_err(|_| needs),
+			Err(reason) => Err(reason),
 		}
+	}
+
+	fn both_branches(&mut self, condition: &Value, yes: &GraphProto, no: &GraphProto) -> Result<Outputs, Reason> {
 		let (yes, no) = (self.subgraph(yes, &[])?, self.subgraph(no, &[])?);
-		let condition = self.reshape_to(&condition, [])?;
+		let condition = self.reshape_to(condition, [])?;
 		let mut outputs = Vec::new();
 		for (a, b) in yes.iter().zip(&no) {
 			if self.dims(a) != self.dims(b) || self.dtype(a) != self.dtype(b) {
-				return Err("the branches differ in shape, and the condition is no constant".into());
+				return Err("the branches differ in type".into());
 			}
 			outputs.push(Some(self.select(&condition, a, b)?));
 		}
@@ -117,7 +140,7 @@ impl Lowering<'_> {
 	pub(super) fn repeat(&mut self) -> Result<Outputs, Reason> {
 		let body = self.attributes().graph("body")?.ok_or("`body` is missing")?;
 		let most = match self.optional(0)? {
-			Some(m) => Some(self.scalar_of(&m)?.ok_or_else(|| self.needs_value(0))?),
+			Some(m) => Some(self.scalar_of(&m)?),
 			None => None,
 		};
 		let condition = match self.optional(1)? {
@@ -134,11 +157,8 @@ impl Lowering<'_> {
 		let mut going = condition;
 		let mut round = 0i64;
 		while most.is_none_or(|m| round < m) {
-			match self.scalar_of(&going)? {
-				Some(0) => break,
-				Some(_) => {}
-				None if round == 0 => return Err(self.needs_value(1)),
-				None => return Err("when the loop ends hangs on the inputs' values".into()),
+			if self.scalar_of(&going)? == 0 {
+				break;
 			}
 			check_unrolled(u32::try_from(round.saturating_add(1))?)?;
 			let number = self.integers(&[], &[round])?;
@@ -160,7 +180,7 @@ impl Lowering<'_> {
 
 	/// A constant `true`.
 	fn truth(&mut self) -> Result<Value, Reason> {
-		self.weight(Tensor::new(TensorType::new(assay_semantics::DType::Bool, []), vec![1])?)
+		self.weight(Tensor::new(TensorType::new(DType::Bool, []), vec![1])?)
 	}
 
 	/// Unrolled along the scanned axes.

@@ -1,6 +1,6 @@
 //! What composite operators are written with: small steps on ONNX tensors, and ONNX operators as if they stood in the graph.
 
-use super::Lowering;
+use super::{dispatch, integers, Lowering};
 use crate::{
 	attributes::axis,
 	builder::Value,
@@ -43,7 +43,7 @@ impl Lowering<'_> {
 			..Default::default()
 		};
 		let opset = std::mem::replace(&mut self.context.opset, CALL_OPSET);
-		let outputs = Lowering { context: self.context, node: &node }.dispatch();
+		let outputs = dispatch(&mut Lowering { context: self.context, node: &node, more: Vec::new() });
 		self.context.opset = opset;
 		// Operands of an operator that was itself called stand under the same names.
 		for (name, value) in names.into_iter().zip(before) {
@@ -53,7 +53,7 @@ impl Lowering<'_> {
 			};
 		}
 		let outputs = outputs?.ok_or_else(|| format!("it needs {op}, which is not supported"))?;
-		Ok(outputs.into_iter().next().flatten().ok_or("no output")?)
+		Ok(outputs.into_iter().next().map(|(_, value)| value).ok_or("no output")?)
 	}
 
 	/// The dimensions of an ONNX tensor.
@@ -93,37 +93,33 @@ impl Lowering<'_> {
 		self.weight(Tensor::from_i64(dims, values)?)
 	}
 
-	/// The tensor of a constant, in the ONNX tensor's own order.
-	pub(super) fn constant_tensor(&mut self, value: &Value) -> Result<Option<Tensor>, Reason> {
-		if self.context.builder.constant(value.id).is_none() {
-			return Ok(None);
-		}
+	/// The tensor of a constant, in the ONNX tensor's own order; an error that says what it hangs on when it is none.
+	pub(super) fn demanded(&mut self, value: &Value) -> Result<Tensor, Reason> {
 		let id = self.context.builder.plain(value)?;
-		Ok(self.context.builder.constant(id).cloned())
+		self.context.builder.demand(id)
 	}
 
-	/// The elements of a constant operand as f32, whatever its type; an error when it is no constant.
+	/// The same; `None` where it hangs on inputs.
+	pub(super) fn known(&mut self, value: &Value) -> Result<Option<Tensor>, Reason> {
+		match self.demanded(value) {
+			Ok(tensor) => Ok(Some(tensor)),
+			Err(reason) if !reason.needs.is_empty() => Ok(None),
+			Err(reason) => Err(reason),
+		}
+	}
+
+	/// The elements of a constant operand as f32, whatever its type.
 	pub(super) fn constant_floats(&mut self, i: usize) -> Result<Option<Vec<f32>>, Reason> {
 		let Some(value) = self.optional(i)? else { return Ok(None) };
 		let value = self.cast_to(&value, DType::F32)?;
-		let tensor = self.constant_tensor(&value)?;
-		let tensor = tensor.ok_or_else(|| self.needs_value(i))?;
-		Ok(tensor.to_f32())
+		Ok(self.demanded(&value)?.to_f32())
 	}
 
-	/// The elements of a constant operand as i64, whatever its type; an error when it is no constant.
+	/// The elements of a constant operand as i64, whatever its type.
 	pub(super) fn constant_integers(&mut self, i: usize) -> Result<Option<Vec<i64>>, Reason> {
 		let Some(value) = self.optional(i)? else { return Ok(None) };
 		let value = self.cast_to(&value, DType::I64)?;
-		let tensor = self.constant_tensor(&value)?;
-		let tensor = tensor.ok_or_else(|| self.needs_value(i))?;
-		let word = |c: &[u8]| i64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]);
-		Ok(Some(tensor.bytes.chunks_exact(8).map(word).collect()))
-	}
-
-	/// An operand hangs on the inputs' values, and must not.
-	pub(super) fn needs_value(&self, i: usize) -> Reason {
-		Reason(format!("input {i} must be a constant; fold constants first (onnxsim)"))
+		Ok(integers(&self.demanded(&value)?))
 	}
 
 	/// A function of each element.
