@@ -9,7 +9,10 @@ mod linear;
 mod normal;
 mod norms;
 mod pointwise;
+mod resize;
+mod sampling;
 mod shape;
+mod windows;
 
 use crate::{
 	attributes::Attributes,
@@ -187,8 +190,6 @@ fn dispatch(l: &mut Lowering) -> Result<Option<Vec<(usize, Value)>>, Reason> {
 		"Clip" => l.clip(),
 		"Cast" => l.cast(),
 		"Conv" => l.conv(),
-		"MaxPool" => l.max_pool(),
-		"AveragePool" => l.average_pool(),
 		"GlobalAveragePool" => l.global_pool(assay_semantics::ops::ReduceKind::Mean),
 		"GlobalMaxPool" => l.global_pool(assay_semantics::ops::ReduceKind::Max),
 		"MatMul" => l.mat_mul(),
