@@ -9,8 +9,8 @@
 
 use crate::{
 	ops::{
-		Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, Reduce, Resample, Reshape, Sample, Slice, Transpose,
-		Unary,
+		Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, Quantize, Reduce, Resample, Reshape, Sample, Slice,
+		Transpose, Unary,
 	},
 	TensorType,
 };
@@ -75,6 +75,9 @@ pub enum Op {
 	/// Conversion to another element type.
 	#[codec(index = 36)]
 	Cast(Cast),
+	/// Scaled, rounded and clamped to integers of 8 bits.
+	#[codec(index = 40)]
+	Quantize(Quantize),
 	/// Matrix product `A[.., M, K] * B[.., N, K]`.
 	#[codec(index = 48)]
 	MatMul(MatMul),

@@ -19,6 +19,7 @@ mod fold;
 mod index;
 mod movement;
 mod pointwise;
+mod quantize;
 mod sample;
 mod window;
 
@@ -26,6 +27,7 @@ pub use contract::{Conv, MatMul};
 pub use fold::{Pool, PoolKind, Reduce, ReduceKind};
 pub use movement::{Concat, Expand, Pad, Reshape, Slice, Transpose};
 pub use pointwise::{Binary, Cast, Unary};
+pub use quantize::Quantize;
 pub use sample::{Resample, Sample, SampleBorder, SampleMode};
 pub use window::Window;
 
@@ -154,6 +156,7 @@ macro_rules! dispatch {
 			$crate::Op::Unary($o) => $call,
 			$crate::Op::Binary($o) => $call,
 			$crate::Op::Cast($o) => $call,
+			$crate::Op::Quantize($o) => $call,
 			$crate::Op::MatMul($o) => $call,
 			$crate::Op::Conv($o) => $call,
 			$crate::Op::Reduce($o) => $call,
@@ -201,6 +204,7 @@ pub fn name(op: &Op) -> &'static str {
 		Op::Unary(_) => "Unary",
 		Op::Binary(_) => "Binary",
 		Op::Cast(_) => "Cast",
+		Op::Quantize(_) => "Quantize",
 		Op::MatMul(_) => "MatMul",
 		Op::Conv(_) => "Conv",
 		Op::Reduce(_) => "Reduce",

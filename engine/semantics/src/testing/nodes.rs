@@ -3,8 +3,8 @@
 use super::Rng;
 use crate::{
 	ops::{
-		out_type, Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, PoolKind, Reduce, ReduceKind, Resample,
-		Reshape, Sample, SampleBorder, SampleMode, Slice, Transpose, Unary, Window,
+		out_type, Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, PoolKind, Quantize, Reduce, ReduceKind,
+		Resample, Reshape, Sample, SampleBorder, SampleMode, Slice, Transpose, Unary, Window,
 	},
 	DType, Op, TensorType,
 };
@@ -138,6 +138,13 @@ fn binary(rng: &mut Rng, size: Size) -> Draft {
 fn cast(rng: &mut Rng, size: Size) -> Draft {
 	let op = Cast { to: rng.pick(&DType::ALL) };
 	(Op::Cast(op), vec![TensorType::new(rng.pick(&DType::ALL), dims(rng, size, 0, 4))])
+}
+
+fn quantize(rng: &mut Rng, size: Size) -> Draft {
+	let out = dims(rng, size, 0, 4);
+	let types = [rng.pick(&[DType::F32, DType::I32]), DType::F32, rng.pick(&[DType::I8, DType::U8])];
+	let ins = types.map(|dtype| TensorType::new(dtype, narrow(rng, &out)));
+	(Op::Quantize(Quantize { multiply: rng.one_in(2) }), ins.to_vec())
 }
 
 fn mat_mul(rng: &mut Rng, size: Size) -> Draft {
@@ -296,6 +303,7 @@ kinds! {
 	Unary => unary,
 	Binary => binary,
 	Cast => cast,
+	Quantize => quantize,
 	MatMul => mat_mul,
 	Conv => conv,
 	Reduce => reduce,
