@@ -1,6 +1,6 @@
 //! Composite operators: those that are lowered to several others.
 
-use super::{Lowering, Outputs};
+use super::{recurrent::Cell, Lowering, Outputs};
 use crate::error::Reason;
 
 impl Lowering<'_> {
@@ -45,6 +45,16 @@ impl Lowering<'_> {
 			"AffineGrid" => self.affine_grid(),
 			"RoiAlign" => self.roi_align(),
 			"DeformConv" => self.deform_conv(),
+			"QuantizeLinear" => self.quantize_linear(),
+			"DequantizeLinear" => self.dequantize_linear(),
+			"DynamicQuantizeLinear" => self.dynamic_quantize_linear(),
+			"MatMulInteger" => self.mat_mul_integer(),
+			"QLinearMatMul" => self.qlinear_mat_mul(),
+			"ConvInteger" => self.conv_integer(),
+			"QLinearConv" => self.qlinear_conv(),
+			"RNN" => self.recurrent(Cell::Rnn),
+			"GRU" => self.recurrent(Cell::Gru),
+			"LSTM" => self.recurrent(Cell::Lstm),
 			_ => return Ok(None),
 		};
 		outputs.map(Some)

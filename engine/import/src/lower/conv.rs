@@ -66,6 +66,11 @@ impl Lowering<'_> {
 		Ok(Window { strides, dilations, before, after })
 	}
 
+	/// The window of a convolution.
+	pub(super) fn conv_window(&self, spatial: &[u32], kernel: &[u32]) -> Result<Window, Reason> {
+		self.window(spatial, kernel, Rounding::Floor)
+	}
+
 	pub(super) fn conv(&mut self) -> Result<Value, Reason> {
 		let (x, w) = (self.input(0)?, self.input(1)?);
 		let (dims, kernel) = (self.context.builder.dims(&x), self.context.builder.dims(&w));

@@ -9,6 +9,8 @@ mod linear;
 mod normal;
 mod norms;
 mod pointwise;
+mod quant;
+mod recurrent;
 mod resize;
 mod sampling;
 mod shape;
