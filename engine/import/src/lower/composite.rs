@@ -55,6 +55,16 @@ impl Lowering<'_> {
 			"RNN" => self.recurrent(Cell::Rnn),
 			"GRU" => self.recurrent(Cell::Gru),
 			"LSTM" => self.recurrent(Cell::Lstm),
+			"DFT" => self.dft(),
+			"STFT" => self.stft(),
+			"HannWindow" => self.cosine_window([0.5, 0.5, 0.0]),
+			"HammingWindow" => self.cosine_window([25.0 / 46.0, 21.0 / 46.0, 0.0]),
+			"BlackmanWindow" => self.cosine_window([0.42, 0.5, 0.08]),
+			"MelWeightMatrix" => self.mel_weight_matrix(),
+			"Einsum" => self.einsum(),
+			"NonMaxSuppression" => self.non_max_suppression(),
+			"TfIdfVectorizer" => self.tf_idf(),
+			"Det" => self.det(),
 			_ => return Ok(None),
 		};
 		outputs.map(Some)
