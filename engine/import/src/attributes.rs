@@ -2,7 +2,7 @@
 
 use crate::{
 	error::Reason,
-	proto::{AttributeProto, NodeProto},
+	proto::{AttributeProto, GraphProto, NodeProto},
 };
 
 /// Attribute access of one node. An attribute of the wrong type is an error, one that is missing takes its default.
@@ -54,6 +54,27 @@ impl<'a> Attributes<'a> {
 		}
 		let small = |v: &i64| u32::try_from(*v).map_err(|_| format!("attribute `{name}`: {v} is out of range").into());
 		list.iter().map(small).collect()
+	}
+
+	/// A list of finite numbers.
+	pub(crate) fn floats(&self, name: &str) -> Result<Option<&'a [f32]>, Reason> {
+		match self.get(name, 6)?.map(|a| a.floats.as_slice()) {
+			Some(list) if list.iter().any(|f| !f.is_finite()) => {
+				Err(format!("attribute `{name}` is not finite").into())
+			}
+			list => Ok(list),
+		}
+	}
+
+	/// A list of strings.
+	pub(crate) fn strings(&self, name: &str) -> Result<Option<Vec<String>>, Reason> {
+		let list = self.get(name, 8)?.map(|a| &a.strings);
+		Ok(list.map(|l| l.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect()))
+	}
+
+	/// A graph.
+	pub(crate) fn graph(&self, name: &str) -> Result<Option<&'a GraphProto>, Reason> {
+		Ok(self.get(name, 5)?.and_then(|a| a.g.as_deref()))
 	}
 
 	/// The attribute message itself.

@@ -8,7 +8,7 @@ use assay_semantics::{
 	evaluate_node,
 	ir::MAX_OPERANDS,
 	model::MAX_NODES,
-	ops::{out_type, Binary, Reduce, ReduceKind, Reshape, Transpose},
+	ops::{out_type, steps, Binary, Reduce, ReduceKind, Reshape, Site, Transpose, BLOCK},
 	Model, Names, Node, Op, Tensor, TensorType, ValueId,
 };
 use std::collections::HashMap;
@@ -25,12 +25,18 @@ pub(crate) struct Value {
 /// Bytes that constant folding may add beyond what the file brought, so that a small file cannot make a large model.
 const FOLD_ALLOWANCE: u64 = 1 << 26;
 
+/// Elements that may be read to compute constants whose values import needs.
+const FOLD_WORK: u64 = 1 << 30;
+
 /// Nodes and weights so far. Sources first; nodes that nothing needs are dropped at the end.
 pub(crate) struct Builder {
 	nodes: Vec<Node>,
 	weights: Vec<Tensor>,
+	/// Names of the inputs, in order.
+	inputs: Vec<String>,
 	transposed: HashMap<(ValueId, Perm), ValueId>,
 	fold_budget: u64,
+	work_budget: u64,
 }
 
 impl Builder {
@@ -39,7 +45,9 @@ impl Builder {
 		Self {
 			nodes: Vec::new(),
 			weights: Vec::new(),
+			inputs: Vec::new(),
 			transposed: HashMap::new(),
+			work_budget: FOLD_WORK,
 			fold_budget: (file as u64).saturating_mul(3).saturating_add(FOLD_ALLOWANCE),
 		}
 	}
@@ -53,8 +61,9 @@ impl Builder {
 	}
 
 	/// The next input.
-	pub(crate) fn input(&mut self, ty: TensorType) -> Result<ValueId, Reason> {
+	pub(crate) fn input(&mut self, ty: TensorType, name: &str) -> Result<ValueId, Reason> {
 		let number = self.nodes.len() as u32;
+		self.inputs.push(name.into());
 		self.add(Node { op: Op::Input(number), inputs: vec![], ty })
 	}
 
@@ -68,9 +77,6 @@ impl Builder {
 
 	/// A scalar f32 weight.
 	pub(crate) fn scalar(&mut self, value: f32) -> Result<ValueId, Reason> {
-		if !value.is_finite() {
-			return Err(format!("the constant {value} is not finite").into());
-		}
 		self.weight(Tensor::from_f32([], &[value])?)
 	}
 
@@ -92,6 +98,44 @@ impl Builder {
 		}
 	}
 
+	/// The tensor of a value that import needs to know. What it is computed from is folded if it is constant; else the
+	/// reason names the inputs that it hangs on.
+	pub(crate) fn demand(&mut self, id: ValueId) -> Result<Tensor, Reason> {
+		if let Some(tensor) = self.constant(id) {
+			return Ok(tensor.clone());
+		}
+		let mut cone = vec![false; id as usize + 1];
+		cone[id as usize] = true;
+		let mut needs = Vec::new();
+		for at in (0..=id as usize).rev() {
+			if cone[at] {
+				if let Op::Input(i) = self.nodes[at].op {
+					needs.extend(self.inputs.get(i as usize).cloned());
+				}
+				self.nodes[at].inputs.iter().for_each(|v| cone[*v as usize] = true);
+			}
+		}
+		if !needs.is_empty() {
+			return Err(Reason { text: "its value is not known at import".into(), needs });
+		}
+		for at in (0..=id).filter(|at| cone[*at as usize]) {
+			if self.constant(at).is_some() {
+				continue;
+			}
+			let node = &self.nodes[at as usize];
+			let types: Vec<&TensorType> = node.inputs.iter().map(|i| self.ty(*i)).collect();
+			let site = Site { ins: &types, out: &node.ty };
+			let work = node.ty.elements().unwrap_or(u64::MAX).saturating_mul(steps(&node.op, &site).max(1) * BLOCK);
+			self.work_budget = self.work_budget.checked_sub(work).ok_or("computing it at import takes too long")?;
+			let constants: Vec<&Tensor> = node.inputs.iter().filter_map(|i| self.constant(*i)).collect();
+			let tensor = evaluate_node(&node.op, &constants)?;
+			self.nodes[at as usize] =
+				Node { op: Op::Weight(self.weights.len() as u32), inputs: vec![], ty: tensor.ty.clone() };
+			self.weights.push(tensor);
+		}
+		Ok(self.constant(id).cloned().ok_or("its value is not known at import")?)
+	}
+
 	/// The value of `op` over these operands: a new node, or a weight when all operands are weights. Folding calls
 	/// `assay-semantics`, so that a folded weight has the bits that the node would have had.
 	pub(crate) fn push(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId, Reason> {
@@ -106,9 +150,6 @@ impl Builder {
 		if let (true, Some(constants), Some(size)) = (cheap, constants, ty.byte_len()) {
 			if size <= self.fold_budget {
 				let folded = evaluate_node(&op, &constants)?;
-				if folded.to_f32().is_some_and(|v| v.iter().any(|x| !x.is_finite())) {
-					return Err("a constant expression is not finite; repair the model's constants".into());
-				}
 				self.fold_budget -= size;
 				return self.weight(folded);
 			}

@@ -70,17 +70,37 @@ pub enum ImportError {
 		/// What is wrong and what to do.
 		reason: String,
 	},
+	/// A shape or an attribute hangs on the values of inputs.
+	#[error(
+		"node `{node}` ({op}): {reason}; it hangs on the value of {}, which must be given to import this graph",
+		.inputs.iter().map(|i| format!("`{i}`")).collect::<Vec<_>>().join(", ")
+	)]
+	NeedsValues {
+		/// The node's name, or that of its first output.
+		node: String,
+		/// The operator.
+		op: String,
+		/// What must be constant.
+		reason: String,
+		/// The inputs whose values are needed.
+		inputs: Vec<String>,
+	},
 	/// The result is not valid; this is a fault of the importer or a model over a limit of the semantics.
 	#[error("the imported model is not valid: {0}")]
 	Model(#[from] ModelError),
 }
 
-/// What is wrong with a node; becomes [`ImportError::Node`].
+/// What is wrong with a node; becomes [`ImportError::Node`] or [`ImportError::NeedsValues`].
 #[derive(Debug)]
-pub(crate) struct Reason(pub(crate) String);
+pub(crate) struct Reason {
+	/// In words.
+	pub(crate) text: String,
+	/// The graph inputs, by name, whose values would help.
+	pub(crate) needs: Vec<String>,
+}
 
 impl<T: core::fmt::Display> From<T> for Reason {
 	fn from(reason: T) -> Self {
-		Reason(reason.to_string())
+		Reason { text: reason.to_string(), needs: Vec::new() }
 	}
 }

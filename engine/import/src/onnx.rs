@@ -3,95 +3,191 @@
 use crate::{
 	builder::{Builder, Value},
 	error::{ImportError, Reason},
+	functions::Inliner,
 	lower::{self, Context},
-	proto::{GraphProto, ModelProto, ValueInfoProto},
+	proto::{Dimension, GraphProto, ModelProto, TensorProto, ValueInfoProto},
 	scan, weights,
 };
-use assay_semantics::{model::MAX_SIGNATURE, Model, Names, TensorType};
+use assay_semantics::{model::MAX_SIGNATURE, Model, Names, Tensor, TensorType};
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 
 /// The operator sets in which the supported operators have the meaning that is implemented.
-const OPSETS: core::ops::RangeInclusive<i64> = 7..=27;
+const OPSETS: core::ops::RangeInclusive<i64> = 1..=28;
 
 /// The longest name that is kept, in bytes.
 const MAX_NAME: usize = 4096;
 
-/// Imports an ONNX file.
+/// Imports an ONNX file as a model that can be registered.
 ///
-/// Shapes are static: an unknown first dimension of an input becomes 1, any other is an error. Initialisers must be in the
-/// file, finite, and f32, i8, u8, i32, i64 or bool. Errors name the node, input or initialiser and say what to do.
+/// Shapes are static: an unknown first dimension of an input becomes 1, any other is an error, and none may hang on the
+/// value of an input. Initialisers must be in the file and of a known element type. Errors name the node, input or
+/// initialiser and say what to do.
 pub fn import_onnx(bytes: &[u8]) -> Result<Model, ImportError> {
-	scan::check_limits(bytes)?;
-	let model = ModelProto::decode(bytes).map_err(|e| ImportError::Protobuf(e.to_string()))?;
-	let graph = model.graph.ok_or(ImportError::NoGraph)?;
-	let opset =
-		model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx").map_or(0, |o| o.version);
-	if !OPSETS.contains(&opset) {
-		return Err(ImportError::Opset(opset, *OPSETS.start(), *OPSETS.end()));
+	let onnx = Onnx::read(bytes)?;
+	let mut given = Vec::new();
+	for info in onnx.inputs() {
+		let ty = declared_type(info)
+			.map_err(|r| ImportError::Input { name: info.name.clone(), reason: r.text })?
+			.ok_or_else(|| ImportError::Input {
+				name: info.name.clone(),
+				reason: "it has no shape; run onnx.shape_inference or export with static shapes".into(),
+			})?;
+		given.push((info.name.clone(), Given::Type(ty)));
 	}
-	import_graph(graph, opset, bytes.len())
+	onnx.into_model(&given)
 }
 
-fn import_graph(mut graph: GraphProto, opset: i64, file: usize) -> Result<Model, ImportError> {
-	for (what, got) in [("inputs", graph.input.len()), ("outputs", graph.output.len())] {
-		// Old files list initialisers as inputs, so there the bound is on what remains.
-		if what == "outputs" && got > MAX_SIGNATURE {
-			return Err(ImportError::Limit { what, got: got as u64, limit: MAX_SIGNATURE as u64 });
-		}
-	}
-	let mut builder = Builder::new(file);
-	let mut names = Names { model: graph.name.clone(), ..Default::default() };
-	names.model.truncate(names.model.floor_char_boundary(MAX_NAME));
-	let mut env: HashMap<String, Value> = HashMap::new();
-
-	let initialised: HashSet<&str> = graph.initializer.iter().map(|t| t.name.as_str()).collect();
-	for info in graph.input.iter().filter(|i| !initialised.contains(i.name.as_str())) {
-		let error = |r: Reason| ImportError::Input { name: info.name.clone(), reason: r.0 };
-		if names.inputs.len() >= MAX_SIGNATURE {
-			return Err(error(format!("the graph has more than {MAX_SIGNATURE} inputs").into()));
-		}
-		let ty = input_type(info).map_err(error)?;
-		let id = builder.input(ty).map_err(error)?;
-		if info.name.len() > MAX_NAME || env.insert(info.name.clone(), builder.value(id)).is_some() {
-			return Err(error("the name is used twice or too long".into()));
-		}
-		names.inputs.push(info.name.clone());
-	}
-	for mut proto in std::mem::take(&mut graph.initializer) {
-		let name = std::mem::take(&mut proto.name);
-		let error = |r: Reason| ImportError::Initialiser { name: name.clone(), reason: r.0 };
-		let id = weights::tensor(proto).and_then(|t| builder.weight(t)).map_err(error)?;
-		if env.contains_key(&name) {
-			return Err(error("the name is used twice".into()));
-		}
-		env.insert(name, builder.value(id));
-	}
-
-	let mut context = Context::new(builder, env, opset, &graph);
-	for node in &graph.node {
-		lower::lower(&mut context, node)?;
-	}
-
-	let Context { mut builder, env, .. } = context;
-	let mut outputs = Vec::new();
-	for info in &graph.output {
-		let error = |r: Reason| ImportError::Output { name: info.name.clone(), reason: r.0 };
-		let value = env.get(&info.name).ok_or_else(|| error("no node produces it".into()))?;
-		outputs.push(builder.plain(value).map_err(error)?);
-		if info.name.len() > MAX_NAME {
-			return Err(error("the name is too long".into()));
-		}
-		names.outputs.push(info.name.clone());
-	}
-	builder.finish(&outputs, names)
+/// The tensor in a file of one `TensorProto`.
+pub fn read_tensor(bytes: &[u8]) -> Result<Tensor, ImportError> {
+	scan::check_tensor(bytes)?;
+	let proto = TensorProto::decode(bytes).map_err(|e| ImportError::Protobuf(e.to_string()))?;
+	let name = proto.name.clone();
+	weights::tensor(proto).map_err(|r| ImportError::Initialiser { name, reason: r.text })
 }
 
-/// The type of a graph input. An unknown first dimension is the batch and becomes 1.
-fn input_type(info: &ValueInfoProto) -> Result<TensorType, Reason> {
+/// What is known of an input when a graph is compiled.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Given {
+	/// Its type: it is an input of the model.
+	Type(TensorType),
+	/// Its value: it is a constant of the model.
+	Value(Tensor),
+}
+
+/// A decoded ONNX file.
+#[derive(Clone, Debug)]
+pub struct Onnx {
+	graph: GraphProto,
+	opset: i64,
+	file: usize,
+}
+
+impl Onnx {
+	/// Decodes a file, and puts the bodies of the model's functions in place of their calls.
+	pub fn read(bytes: &[u8]) -> Result<Self, ImportError> {
+		scan::check_limits(bytes)?;
+		let model = ModelProto::decode(bytes).map_err(|e| ImportError::Protobuf(e.to_string()))?;
+		let mut graph = model.graph.ok_or(ImportError::NoGraph)?;
+		let opset =
+			model.opset_import.iter().find(|o| o.domain.is_empty() || o.domain == "ai.onnx").map_or(0, |o| o.version);
+		if !OPSETS.contains(&opset) {
+			return Err(ImportError::Opset(opset, *OPSETS.start(), *OPSETS.end()));
+		}
+		graph.node = Inliner::new(&model.functions).inline(std::mem::take(&mut graph.node), 0)?;
+		Ok(Self { graph, opset, file: bytes.len() })
+	}
+
+	fn inputs(&self) -> impl Iterator<Item = &ValueInfoProto> {
+		let initialised: HashSet<&str> = self.graph.initializer.iter().map(|t| t.name.as_str()).collect();
+		self.graph.input.iter().filter(move |i| !initialised.contains(i.name.as_str()))
+	}
+
+	/// The names of the inputs that must be given, in order; those with an initialiser may be given too.
+	pub fn input_names(&self) -> Vec<String> {
+		self.inputs().map(|i| i.name.clone()).collect()
+	}
+
+	/// The names of the outputs, in order.
+	pub fn output_names(&self) -> Vec<String> {
+		self.graph.output.iter().map(|o| o.name.clone()).collect()
+	}
+
+	/// The model for inputs of these types and with these values, named as in the graph. Inputs whose values are given are
+	/// no inputs of the model. [`ImportError::NeedsValues`] when a shape or an attribute hangs on the value of an input of
+	/// which only the type is given.
+	pub fn compile(&self, given: &[(String, Given)]) -> Result<Model, ImportError> {
+		self.clone().into_model(given)
+	}
+
+	fn into_model(mut self, given: &[(String, Given)]) -> Result<Model, ImportError> {
+		let graph = &mut self.graph;
+		for (what, got) in [("inputs", graph.input.len()), ("outputs", graph.output.len())] {
+			// Old files list initialisers as inputs, so there the bound is on what remains.
+			if what == "outputs" && got > MAX_SIGNATURE {
+				return Err(ImportError::Limit { what, got: got as u64, limit: MAX_SIGNATURE as u64 });
+			}
+		}
+		let mut builder = Builder::new(self.file);
+		let mut names = Names { model: graph.name.clone(), ..Default::default() };
+		names.model.truncate(names.model.floor_char_boundary(MAX_NAME));
+		let mut env: HashMap<String, Value> = HashMap::new();
+
+		let initialised: HashSet<String> = graph.initializer.iter().map(|t| t.name.clone()).collect();
+		let (mut free, mut frozen) = (Vec::new(), Vec::new());
+		for info in &graph.input {
+			let error = |r: Reason| ImportError::Input { name: info.name.clone(), reason: r.text };
+			match given.iter().find(|(name, _)| *name == info.name).map(|(_, given)| given) {
+				Some(Given::Type(ty)) => {
+					check_given(info, ty).map_err(error)?;
+					free.push((&info.name, ty));
+				}
+				Some(Given::Value(tensor)) => {
+					check_given(info, &tensor.ty).map_err(error)?;
+					frozen.push((&info.name, tensor));
+				}
+				None if initialised.contains(&info.name) => {}
+				None => return Err(error("neither its type nor its value is given".into())),
+			}
+		}
+		for (name, ty) in free {
+			let error = |r: Reason| ImportError::Input { name: name.clone(), reason: r.text };
+			if names.inputs.len() >= MAX_SIGNATURE {
+				return Err(error(format!("the graph has more than {MAX_SIGNATURE} inputs").into()));
+			}
+			let id = builder.input(ty.clone(), name).map_err(error)?;
+			if name.len() > MAX_NAME || env.insert(name.clone(), builder.value(id)).is_some() {
+				return Err(error("the name is used twice or too long".into()));
+			}
+			names.inputs.push(name.clone());
+		}
+		for (name, tensor) in frozen {
+			let error = |r: Reason| ImportError::Input { name: name.clone(), reason: r.text };
+			let tensor = Tensor::new(tensor.ty.clone(), tensor.bytes.clone()).map_err(|e| error(e.into()))?;
+			let id = builder.weight(tensor).map_err(error)?;
+			if env.insert(name.clone(), builder.value(id)).is_some() {
+				return Err(error("the name is used twice".into()));
+			}
+		}
+		let given: HashSet<&str> = given.iter().map(|(name, _)| name.as_str()).collect();
+		for mut proto in std::mem::take(&mut graph.initializer) {
+			let name = std::mem::take(&mut proto.name);
+			let error = |r: Reason| ImportError::Initialiser { name: name.clone(), reason: r.text };
+			let is_input = graph.input.iter().any(|i| i.name == name);
+			if is_input && given.contains(name.as_str()) {
+				continue;
+			}
+			let id = weights::weight(proto).and_then(|t| builder.weight(t)).map_err(error)?;
+			if env.contains_key(&name) {
+				return Err(error("the name is used twice".into()));
+			}
+			env.insert(name, builder.value(id));
+		}
+
+		let mut context = Context::new(builder, env, self.opset, graph);
+		for node in &graph.node {
+			lower::lower(&mut context, node)?;
+		}
+
+		let Context { mut builder, env, .. } = context;
+		let mut outputs = Vec::new();
+		for info in &graph.output {
+			let error = |r: Reason| ImportError::Output { name: info.name.clone(), reason: r.text };
+			let value = env.get(&info.name).ok_or_else(|| error("no node produces it".into()))?;
+			outputs.push(builder.plain(value).map_err(error)?);
+			if info.name.len() > MAX_NAME {
+				return Err(error("the name is too long".into()));
+			}
+			names.outputs.push(info.name.clone());
+		}
+		builder.finish(&outputs, names)
+	}
+}
+
+/// The type that the file declares. An unknown first dimension is the batch and becomes 1; none where there is no shape.
+fn declared_type(info: &ValueInfoProto) -> Result<Option<TensorType>, Reason> {
 	let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).ok_or("it is no tensor")?;
-	let shape =
-		tensor.shape.as_ref().ok_or("it has no shape; run onnx.shape_inference or export with static shapes")?;
+	let Some(shape) = tensor.shape.as_ref() else { return Ok(None) };
 	let mut dims = Vec::new();
 	for (axis, dim) in shape.dim.iter().enumerate() {
 		dims.push(match dim.dim_value {
@@ -106,5 +202,21 @@ fn input_type(info: &ValueInfoProto) -> Result<TensorType, Reason> {
 	}
 	let ty = TensorType::new(weights::dtype(tensor.elem_type)?, weights::dims(&dims)?);
 	ty.check()?;
-	Ok(ty)
+	Ok(Some(ty))
+}
+
+/// Checks a given type against what the file declares.
+fn check_given(info: &ValueInfoProto, ty: &TensorType) -> Result<(), Reason> {
+	ty.check()?;
+	let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).ok_or("it is no tensor")?;
+	let declared = weights::dtype(tensor.elem_type)?;
+	if declared != ty.dtype {
+		return Err(format!("it is {}, given was {}", declared.name(), ty.dtype.name()).into());
+	}
+	let Some(shape) = &tensor.shape else { return Ok(()) };
+	let fits = |(dim, given): (&Dimension, &u32)| dim.dim_value.is_none_or(|d| d <= 0 || d == i64::from(*given));
+	if shape.dim.len() != ty.dims.len() || !shape.dim.iter().zip(&ty.dims).all(fits) {
+		return Err(format!("given was {ty}, which is not its shape").into());
+	}
+	Ok(())
 }

@@ -14,6 +14,30 @@ pub struct ModelProto {
 	pub graph: Option<GraphProto>,
 	#[prost(message, repeated, tag = "8")]
 	pub opset_import: Vec<OperatorSetIdProto>,
+	#[prost(message, repeated, tag = "25")]
+	pub functions: Vec<FunctionProto>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct FunctionProto {
+	#[prost(string, tag = "1")]
+	pub name: String,
+	#[prost(string, repeated, tag = "4")]
+	pub input: Vec<String>,
+	#[prost(string, repeated, tag = "5")]
+	pub output: Vec<String>,
+	/// Names of attributes that have no default.
+	#[prost(string, repeated, tag = "6")]
+	pub attribute: Vec<String>,
+	#[prost(message, repeated, tag = "7")]
+	pub node: Vec<NodeProto>,
+	#[prost(message, repeated, tag = "9")]
+	pub opset_import: Vec<OperatorSetIdProto>,
+	#[prost(string, tag = "10")]
+	pub domain: String,
+	/// Attributes that have one.
+	#[prost(message, repeated, tag = "11")]
+	pub attribute_proto: Vec<AttributeProto>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -54,7 +78,7 @@ pub struct NodeProto {
 	pub domain: String,
 }
 
-/// `type`: 1 float, 2 int, 3 string, 4 tensor, 6 floats, 7 ints, 8 strings.
+/// `type`: 1 float, 2 int, 3 string, 4 tensor, 5 graph, 6 floats, 7 ints, 8 strings.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct AttributeProto {
 	#[prost(string, tag = "1")]
@@ -67,12 +91,19 @@ pub struct AttributeProto {
 	pub s: Vec<u8>,
 	#[prost(message, optional, tag = "5")]
 	pub t: Option<TensorProto>,
+	#[prost(message, optional, boxed, tag = "6")]
+	pub g: Option<Box<GraphProto>>,
 	#[prost(float, repeated, tag = "7")]
 	pub floats: Vec<f32>,
 	#[prost(int64, repeated, tag = "8")]
 	pub ints: Vec<i64>,
+	#[prost(bytes = "vec", repeated, tag = "9")]
+	pub strings: Vec<Vec<u8>>,
 	#[prost(int32, tag = "20")]
 	pub r#type: i32,
+	/// In a function's body: the attribute of the call that this one takes its value from.
+	#[prost(string, tag = "21")]
+	pub ref_attr_name: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -91,6 +122,10 @@ pub struct TensorProto {
 	pub name: String,
 	#[prost(bytes = "vec", tag = "9")]
 	pub raw_data: Vec<u8>,
+	#[prost(double, repeated, tag = "10")]
+	pub double_data: Vec<f64>,
+	#[prost(uint64, repeated, tag = "11")]
+	pub uint64_data: Vec<u64>,
 	/// 1: the data is in another file.
 	#[prost(int32, tag = "14")]
 	pub data_location: i32,

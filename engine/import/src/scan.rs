@@ -10,6 +10,8 @@ use crate::ImportError;
 pub(crate) const MAX_FILE: u64 = 1 << 31;
 /// The most fields of messages that are decoded, in the whole file.
 const MAX_FIELDS: u64 = 1 << 21;
+/// How deep messages may lie in each other; graphs lie in attributes of nodes.
+const MAX_DEPTH: u32 = 64;
 /// The most bytes of packed integers, each of which may become eight bytes.
 const MAX_PACKED: u64 = 1 << 26;
 
@@ -18,6 +20,7 @@ const MAX_PACKED: u64 = 1 << 26;
 enum Message {
 	Model,
 	Graph,
+	Function,
 	Node,
 	Attribute,
 	Tensor,
@@ -35,11 +38,16 @@ impl Message {
 		Some(match (self, tag) {
 			(Message::Model, 7) => Message::Graph,
 			(Message::Model, 8) => Message::Flat,
+			(Message::Model, 25) => Message::Function,
+			(Message::Function, 7) => Message::Node,
+			(Message::Function, 9) => Message::Flat,
+			(Message::Function, 11) => Message::Attribute,
 			(Message::Graph, 1) => Message::Node,
 			(Message::Graph, 5) => Message::Tensor,
 			(Message::Graph, 11 | 12) => Message::ValueInfo,
 			(Message::Node, 5) => Message::Attribute,
 			(Message::Attribute, 5) => Message::Tensor,
+			(Message::Attribute, 6) => Message::Graph,
 			(Message::ValueInfo, 2) => Message::Type,
 			(Message::Type, 1) => Message::TensorType,
 			(Message::TensorType, 2) => Message::Shape,
@@ -50,12 +58,13 @@ impl Message {
 
 	/// Whether a field is a list of varints.
 	fn is_packed(self, tag: u64) -> bool {
-		matches!((self, tag), (Message::Attribute, 8) | (Message::Tensor, 1 | 5 | 7))
+		matches!((self, tag), (Message::Attribute, 8) | (Message::Tensor, 1 | 5 | 7 | 11))
 	}
 }
 
 #[derive(Default)]
 struct Counts {
+	depth: u32,
 	fields: u64,
 	packed: u64,
 }
@@ -84,8 +93,15 @@ fn take<'a>(rest: &mut &'a [u8], n: u64) -> Result<&'a [u8], ImportError> {
 	Ok(head)
 }
 
-/// The recursion is as deep as the schema, which has no cycles.
 fn walk(message: Message, mut rest: &[u8], counts: &mut Counts) -> Result<(), ImportError> {
+	if counts.depth >= MAX_DEPTH {
+		return Err(ImportError::Limit {
+			what: "levels of messages",
+			got: u64::from(counts.depth),
+			limit: u64::from(MAX_DEPTH),
+		});
+	}
+	counts.depth += 1;
 	while !rest.is_empty() {
 		let key = varint(&mut rest)?;
 		counts.fields += 1;
@@ -122,6 +138,7 @@ fn walk(message: Message, mut rest: &[u8], counts: &mut Counts) -> Result<(), Im
 			other => return Err(ImportError::Protobuf(format!("wire type {other}"))),
 		}
 	}
+	counts.depth -= 1;
 	Ok(())
 }
 
@@ -131,4 +148,12 @@ pub(crate) fn check_limits(file: &[u8]) -> Result<(), ImportError> {
 		return Err(ImportError::Limit { what: "bytes", got: file.len() as u64, limit: MAX_FILE });
 	}
 	walk(Message::Model, file, &mut Counts::default())
+}
+
+/// The same for a file of one tensor.
+pub(crate) fn check_tensor(file: &[u8]) -> Result<(), ImportError> {
+	if file.len() as u64 > MAX_FILE {
+		return Err(ImportError::Limit { what: "bytes", got: file.len() as u64, limit: MAX_FILE });
+	}
+	walk(Message::Tensor, file, &mut Counts::default())
 }

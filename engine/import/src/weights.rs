@@ -27,7 +27,22 @@ pub(crate) fn dims(onnx: &[i64]) -> Result<Vec<u32>, Reason> {
 	onnx.iter().map(|d| u32::try_from(*d).map_err(|_| format!("dimension {d} is out of range").into())).collect()
 }
 
-/// The tensor in a message, taken out of it. Non-finite values are refused, subnormals become +0.
+/// The tensor in a message, taken out of it. NaN is refused, subnormals become +0.
+pub(crate) fn weight(proto: TensorProto) -> Result<Tensor, Reason> {
+	let mut tensor = tensor(proto)?;
+	if tensor.ty.dtype == DType::F32 {
+		for word in tensor.bytes.chunks_exact_mut(4) {
+			let value = f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+			if value.is_nan() {
+				return Err("it has a value that is not a number; train or repair the model".into());
+			}
+			word.copy_from_slice(&float::store(value).to_le_bytes());
+		}
+	}
+	Ok(tensor)
+}
+
+/// The tensor in a message, taken out of it, bit by bit.
 pub(crate) fn tensor(proto: TensorProto) -> Result<Tensor, Reason> {
 	if proto.data_location != 0 {
 		return Err("the data is in another file; save the model with save_as_external_data=False".into());
@@ -43,15 +58,6 @@ pub(crate) fn tensor(proto: TensorProto) -> Result<Tensor, Reason> {
 			DType::I32 => proto.int32_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
 			DType::I8 | DType::U8 | DType::Bool => proto.int32_data.iter().map(|v| *v as u8).collect(),
 		};
-	}
-	if ty.dtype == DType::F32 {
-		for word in bytes.chunks_exact_mut(4) {
-			let value = f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-			if !value.is_finite() {
-				return Err(format!("the value {value} is not finite; train or repair the model").into());
-			}
-			word.copy_from_slice(&float::store(value).to_le_bytes());
-		}
 	}
 	Ok(Tensor::new(ty, bytes)?)
 }

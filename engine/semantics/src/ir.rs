@@ -8,7 +8,10 @@
 //! - The last `outputs` values are the outputs.
 
 use crate::{
-	ops::{Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, Reduce, Reshape, Slice, Transpose, Unary},
+	ops::{
+		Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, Quantize, Reduce, Resample, Reshape, Sample, Slice,
+		Transpose, Unary,
+	},
 	TensorType,
 };
 use alloc::vec::Vec;
@@ -72,6 +75,9 @@ pub enum Op {
 	/// Conversion to another element type.
 	#[codec(index = 36)]
 	Cast(Cast),
+	/// Scaled, rounded and clamped to integers of 8 bits.
+	#[codec(index = 40)]
+	Quantize(Quantize),
 	/// Matrix product `A[.., M, K] * B[.., N, K]`.
 	#[codec(index = 48)]
 	MatMul(MatMul),
@@ -84,4 +90,10 @@ pub enum Op {
 	/// Maximum or average over windows of `[N, spatial.., C]`.
 	#[codec(index = 65)]
 	Pool(Pool),
+	/// Weighted sums along an axis, at fixed places.
+	#[codec(index = 96)]
+	Resample(Resample),
+	/// Interpolation at computed places.
+	#[codec(index = 97)]
+	Sample(Sample),
 }

@@ -1,10 +1,23 @@
 //! ONNX operators to operators of the IR, one function each.
 
+mod attention;
+mod composite;
+mod control;
 mod conv;
+mod detection;
+mod einsum;
+mod emit;
+mod fourier;
 mod linear;
 mod normal;
+mod norms;
 mod pointwise;
+mod quant;
+mod recurrent;
+mod resize;
+mod sampling;
 mod shape;
+mod windows;
 
 use crate::{
 	attributes::Attributes,
@@ -12,7 +25,10 @@ use crate::{
 	error::{ImportError, Reason},
 	proto::{GraphProto, NodeProto},
 };
-use assay_semantics::ops::{Binary, Unary};
+use assay_semantics::{
+	ops::{Binary, Unary},
+	DType, Tensor,
+};
 use std::collections::HashMap;
 
 /// What lowering knows while it walks the graph.
@@ -45,6 +61,8 @@ pub(crate) struct Lowering<'a> {
 	pub(crate) context: &'a mut Context,
 	/// The node.
 	pub(crate) node: &'a NodeProto,
+	/// Outputs after the first, by their number.
+	pub(crate) more: Vec<(usize, Value)>,
 }
 
 impl<'a> Lowering<'a> {
@@ -78,27 +96,89 @@ impl<'a> Lowering<'a> {
 		self.node.input.get(i).and_then(|name| self.context.uses.get(name)) == Some(&1)
 	}
 
-	/// An operand that must be a constant list of integers.
-	pub(crate) fn constant_ints(&self, i: usize) -> Result<Option<Vec<i64>>, Reason> {
+	/// Gives an output after the first.
+	pub(crate) fn give(&mut self, output: usize, value: Value) {
+		self.more.push((output, value));
+	}
+
+	/// Whether somebody may read output `i`.
+	pub(crate) fn wants(&self, i: usize) -> bool {
+		self.node.output.get(i).is_some_and(|name| !name.is_empty())
+	}
+
+	/// An operand whose value is needed here, in the ONNX tensor's own order; none when it is left out.
+	pub(crate) fn constant_tensor(&mut self, i: usize) -> Result<Option<Tensor>, Reason> {
 		let Some(value) = self.optional(i)? else { return Ok(None) };
-		let tensor = self.context.builder.constant(value.id);
-		let tensor =
-			tensor.filter(|t| t.ty.dtype == assay_semantics::DType::I64 && t.ty.dims.len() <= 1).ok_or_else(|| {
-				Reason(format!("input {i} must be a constant list of int64; fold constants first (onnxsim)"))
-			})?;
-		let ints = tensor.bytes.chunks_exact(8).map(|c| c.iter().rev().fold(0, |v, b| (v << 8) | i64::from(*b)));
-		Ok(Some(ints.take(64).collect()))
+		let id = self.context.builder.plain(&value)?;
+		let tensor = self.context.builder.demand(id).map_err(|mut reason| {
+			reason.text = format!("input {i} must be constant: {}", reason.text);
+			reason
+		})?;
+		Ok(Some(tensor))
+	}
+
+	/// An operand that must be a constant list of integers, or one integer.
+	pub(crate) fn constant_ints(&mut self, i: usize) -> Result<Option<Vec<i64>>, Reason> {
+		let Some(tensor) = self.constant_tensor(i)? else { return Ok(None) };
+		if tensor.ty.dims.len() > 1 || tensor.ty.elements() > Some(1 << 16) {
+			return Err(format!("input {i} must be a short list").into());
+		}
+		Ok(Some(integers(&tensor).ok_or_else(|| format!("input {i} must be integers"))?))
 	}
 }
 
-/// Lowers one node and names its first output. Further outputs stay unnamed: reading them is an error then.
+/// The outputs of a node, in order; those that are not computed are `None`.
+pub(crate) type Outputs = Vec<Option<Value>>;
+
+/// The elements of a tensor of integers.
+pub(crate) fn integers(tensor: &Tensor) -> Option<Vec<i64>> {
+	let bytes = tensor.bytes.as_slice();
+	match tensor.ty.dtype {
+		DType::I64 => Some(
+			bytes
+				.chunks_exact(8)
+				.map(|c| i64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]))
+				.collect(),
+		),
+		DType::I32 => {
+			Some(bytes.chunks_exact(4).map(|c| i32::from_le_bytes([c[0], c[1], c[2], c[3]]).into()).collect())
+		}
+		DType::U8 | DType::Bool => Some(bytes.iter().map(|b| i64::from(*b)).collect()),
+		DType::I8 => Some(bytes.iter().map(|b| i64::from(*b as i8)).collect()),
+		DType::F32 => None,
+	}
+}
+
+/// Lowers one node and names its outputs. Those that it does not give stay unnamed: reading them is an error then.
 pub(crate) fn lower(context: &mut Context, node: &NodeProto) -> Result<(), ImportError> {
 	let name =
 		|| if node.name.is_empty() { node.output.first().cloned().unwrap_or_default() } else { node.name.clone() };
-	let error = |r: Reason| ImportError::Node { node: name(), op: node.op_type.clone(), reason: r.0 };
-	let mut l = Lowering { context, node };
-	let default_domain = node.domain.is_empty() || node.domain == "ai.onnx";
-	let op = if default_domain { node.op_type.as_str() } else { "" };
+	let error = |r: Reason| {
+		let (node, op, reason) = (name(), node.op_type.clone(), r.text);
+		match r.needs.is_empty() {
+			true => ImportError::Node { node, op, reason },
+			false => ImportError::NeedsValues { node, op, reason, inputs: r.needs },
+		}
+	};
+	let mut l = Lowering { context, node, more: Vec::new() };
+	let Some(values) = dispatch(&mut l).map_err(error)? else {
+		let op =
+			if node.domain.is_empty() { node.op_type.clone() } else { format!("{}.{}", node.domain, node.op_type) };
+		return Err(ImportError::Operator { node: name(), op });
+	};
+	for (i, value) in values {
+		let Some(output) = node.output.get(i).filter(|name| !name.is_empty()) else { continue };
+		if context.env.insert(output.clone(), value).is_some() {
+			return Err(error(format!("its output `{output}` is produced twice").into()));
+		}
+	}
+	Ok(())
+}
+
+/// The outputs of a node, by position; `None` when the operator is not supported.
+fn dispatch(l: &mut Lowering) -> Result<Option<Vec<(usize, Value)>>, Reason> {
+	let default_domain = matches!(l.node.domain.as_str(), "" | "ai.onnx" | "ai.onnx.preview");
+	let op = if default_domain { l.node.op_type.as_str() } else { "" };
 	let value = match op {
 		"Add" => l.binary(Binary::Add),
 		"Sub" => l.binary(Binary::Sub),
@@ -115,14 +195,11 @@ pub(crate) fn lower(context: &mut Context, node: &NodeProto) -> Result<(), Impor
 		"Clip" => l.clip(),
 		"Cast" => l.cast(),
 		"Conv" => l.conv(),
-		"MaxPool" => l.max_pool(),
-		"AveragePool" => l.average_pool(),
 		"GlobalAveragePool" => l.global_pool(assay_semantics::ops::ReduceKind::Mean),
 		"GlobalMaxPool" => l.global_pool(assay_semantics::ops::ReduceKind::Max),
 		"MatMul" => l.mat_mul(),
 		"Gemm" => l.gemm(),
-		"BatchNormalization" => l.batch_normalization(),
-		"Softmax" => l.softmax(),
+		"BatchNormalization" if !l.attributes().flag("training_mode")? => l.batch_normalization(),
 		"Reshape" => l.reshape(),
 		"Flatten" => l.flatten(),
 		"Transpose" => l.transpose(),
@@ -133,15 +210,10 @@ pub(crate) fn lower(context: &mut Context, node: &NodeProto) -> Result<(), Impor
 		"Dropout" => l.dropout(),
 		"Constant" => l.constant(),
 		_ => {
-			let op = if default_domain { node.op_type.clone() } else { format!("{}.{}", node.domain, node.op_type) };
-			return Err(ImportError::Operator { node: name(), op });
+			let Some(outputs) = l.composite(op)? else { return Ok(None) };
+			return Ok(Some(outputs.into_iter().enumerate().filter_map(|(i, v)| Some((i, v?))).collect()));
 		}
-	};
-	let value = value.map_err(error)?;
-	if let Some(output) = node.output.first() {
-		if context.env.insert(output.clone(), value).is_some() {
-			return Err(error(format!("its output `{output}` is produced twice").into()));
-		}
-	}
-	Ok(())
+	}?;
+	let more = std::mem::take(&mut l.more);
+	Ok(Some([(0, value)].into_iter().chain(more).collect()))
 }

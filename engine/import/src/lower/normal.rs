@@ -1,9 +1,9 @@
 //! Normalisations.
 
 use super::Lowering;
-use crate::{attributes::axis, builder::Value, error::Reason};
+use crate::{builder::Value, error::Reason};
 use assay_semantics::{
-	ops::{Binary, ReduceKind, Unary},
+	ops::{Binary, Unary},
 	Op, ValueId,
 };
 
@@ -11,9 +11,6 @@ impl Lowering<'_> {
 	/// `x * a + b` with `a = scale / sqrt(variance + epsilon)` and `b = bias - mean * a`. When `x` comes from a
 	/// convolution with constant weights that nothing else reads, `a` and `b` go into its weights and bias.
 	pub(super) fn batch_normalization(&mut self) -> Result<Value, Reason> {
-		if self.attributes().flag("training_mode")? {
-			return Err("training mode; export the model for inference".into());
-		}
 		let epsilon = self.attributes().float("epsilon")?.unwrap_or(1e-5);
 		let x = self.input(0)?;
 		let [scale, bias, mean, variance] = [self.input(1)?, self.input(2)?, self.input(3)?, self.input(4)?];
@@ -76,24 +73,5 @@ impl Lowering<'_> {
 		let id = builder.push(node.op.clone(), &[*input, weights])?;
 		let id = builder.push(Op::Binary(Binary::Add), &[id, shift])?;
 		Ok(Some(Value { id, perm: x.perm.clone() }))
-	}
-
-	/// Maximum, difference, exp, sum, reciprocal, product. One axis since operator set 13, all from `axis` on before.
-	pub(super) fn softmax(&mut self) -> Result<Value, Reason> {
-		let x = self.input(0)?;
-		let rank = x.perm.len();
-		let single = self.context.opset >= 13;
-		let from = axis(self.attributes().int("axis", if single { -1 } else { 1 })?, rank)?;
-		let to = if single { from + 1 } else { rank };
-		let mut axes: Vec<u8> = x.perm[from..to].to_vec();
-		axes.sort_unstable();
-		let builder = &mut self.context.builder;
-		let largest = builder.reduce(ReduceKind::Max, &axes, x.id)?;
-		let difference = builder.push(Op::Binary(Binary::Sub), &[x.id, largest])?;
-		let exp = builder.push(Op::Unary(Unary::ExpSoftmax), &[difference])?;
-		let sum = builder.reduce(ReduceKind::Sum, &axes, exp)?;
-		let reciprocal = builder.push(Op::Unary(Unary::Reciprocal), &[sum])?;
-		let id = builder.push(Op::Binary(Binary::Mul), &[exp, reciprocal])?;
-		Ok(Value { id, perm: x.perm })
 	}
 }

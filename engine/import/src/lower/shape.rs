@@ -2,7 +2,11 @@
 
 use super::Lowering;
 use crate::{attributes::axis, builder::Value, error::Reason, layout::compose, weights};
-use assay_semantics::{ir::MAX_OPERANDS, ops::Concat, Op, Tensor, ValueId};
+use assay_semantics::{
+	ir::MAX_OPERANDS,
+	ops::{Concat, Expand},
+	DType, Op, Tensor, TensorType, ValueId,
+};
 
 impl Lowering<'_> {
 	pub(super) fn reshape(&mut self) -> Result<Value, Reason> {
@@ -60,7 +64,7 @@ impl Lowering<'_> {
 	}
 
 	/// Axes are an input since operator set 13, an attribute before.
-	fn axes(&self) -> Result<Option<Vec<i64>>, Reason> {
+	fn axes(&mut self) -> Result<Option<Vec<i64>>, Reason> {
 		match self.attributes().ints("axes")? {
 			Some(list) => Ok(Some(list.to_vec())),
 			None => self.constant_ints(1),
@@ -124,18 +128,29 @@ impl Lowering<'_> {
 	pub(super) fn dropout(&mut self) -> Result<Value, Reason> {
 		// `training_mode` is an optional input; only a constant false, or none, is inference.
 		if let Some(mode) = self.optional(2)? {
-			if self.context.builder.constant(mode.id).is_none_or(|t| t.bytes != [0]) {
+			if self.context.builder.demand(mode.id)?.bytes != [0] {
 				return Err("training mode; export the model for inference".into());
 			}
 		}
-		self.input(0)
+		let x = self.input(0)?;
+		if self.wants(1) {
+			if self.context.opset < 10 {
+				return Err("the mask of operator sets before 10 is not supported".into());
+			}
+			let dims = self.context.builder.dims(&x);
+			let one = self.context.builder.weight(Tensor::new(TensorType::new(DType::Bool, []), vec![1])?)?;
+			let mask = self.context.builder.push(Op::Expand(Expand { dims }), &[one])?;
+			let mask = self.context.builder.value(mask);
+			self.give(1, mask);
+		}
+		Ok(x)
 	}
 
 	pub(super) fn constant(&mut self) -> Result<Value, Reason> {
 		let attributes = self.attributes();
 		let list = |name: &str| attributes.raw(name);
 		let tensor = if let Some(a) = list("value") {
-			weights::tensor(a.t.clone().ok_or("attribute `value` has no tensor")?)?
+			weights::weight(a.t.clone().ok_or("attribute `value` has no tensor")?)?
 		} else if let Some(a) = list("value_float") {
 			Tensor::from_f32([], &[a.f])?
 		} else if let Some(a) = list("value_floats") {
@@ -147,8 +162,8 @@ impl Lowering<'_> {
 		} else {
 			return Err("only dense tensors, numbers and lists of numbers are supported".into());
 		};
-		if tensor.to_f32().is_some_and(|v| v.iter().any(|x| !x.is_finite())) {
-			return Err("the constant is not finite".into());
+		if tensor.to_f32().is_some_and(|v| v.iter().any(|x| x.is_nan())) {
+			return Err("the constant is not a number".into());
 		}
 		let id = self.context.builder.weight(tensor)?;
 		Ok(self.context.builder.value(id))

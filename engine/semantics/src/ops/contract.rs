@@ -3,11 +3,14 @@
 //!
 //! The state is the total and the chain of a block that is not done: a step may be shorter than a block, and the bits are
 //! the same.
+//!
+//! Integers are multiplied and added exactly, modulo the size of the value's type, so their order is free. Operands of 8
+//! bits, signed or not, each its own, give i32; two of i32 give i32; two of i64 give i64. The state is the sum so far.
 
 use super::{
-	from_f32,
+	from_f32, from_i64,
 	index::{broadcast, broadcast_dims, unravel},
-	two, Bits, Operator, Read, Site, State, TypeError, Window, BLOCK, STRIDED_BLOCK,
+	to_i64, two, Bits, Operator, Read, Site, State, TypeError, Window, BLOCK, STRIDED_BLOCK,
 };
 use crate::{
 	float::{fma, state_bits},
@@ -44,8 +47,33 @@ fn fold(state: State, chain: f32, end: u64, reduction: u64) -> State {
 
 /// The sum in the state, as stored.
 #[inline]
-fn stored(state: State) -> Bits {
-	from_f32(f32::from_bits(state.0[0] as u32))
+fn stored(site: &Site, state: State) -> Bits {
+	match site.out.dtype {
+		DType::F32 => from_f32(f32::from_bits(state.0[0] as u32)),
+		dtype => from_i64(dtype, to_i64(dtype, state.0[0])),
+	}
+}
+
+/// The element type of a product of operands of these types.
+fn product(a: DType, b: DType) -> Option<DType> {
+	match (a, b) {
+		(DType::F32, DType::F32) => Some(DType::F32),
+		(DType::I8 | DType::U8, DType::I8 | DType::U8) | (DType::I32, DType::I32) => Some(DType::I32),
+		(DType::I64, DType::I64) => Some(DType::I64),
+		_ => None,
+	}
+}
+
+/// The state of an integer dot product after another term.
+#[inline]
+fn add_product(site: &Site, sum: i64, a: Bits, b: Bits) -> i64 {
+	sum.wrapping_add(to_i64(site.dtype(0), a).wrapping_mul(to_i64(site.dtype(1), b)))
+}
+
+/// The state of an integer dot product.
+#[inline]
+fn integer_state(site: &Site, sum: i64) -> State {
+	State([from_i64(site.out.dtype, sum), 0])
 }
 
 /// `value[.., m, n] = sum over k of A[.., m, k] * B[.., n, k]`; the leading dimensions broadcast.
@@ -55,9 +83,7 @@ pub struct MatMul;
 impl Operator for MatMul {
 	fn out_type(&self, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
 		let (a, b) = two(ins)?;
-		if a.dtype != DType::F32 || b.dtype != DType::F32 {
-			return Err(TypeError("MatMul: both operands must be f32"));
-		}
+		let dtype = product(a.dtype, b.dtype).ok_or(TypeError("MatMul: not defined for these element types"))?;
 		let ([batch_a @ .., m, k], [batch_b @ .., n, l]) = (a.dims.as_slice(), b.dims.as_slice()) else {
 			return Err(TypeError("MatMul: both operands need two dimensions"));
 		};
@@ -66,7 +92,7 @@ impl Operator for MatMul {
 		}
 		let mut dims = broadcast_dims(batch_a, batch_b).ok_or(TypeError("MatMul: the batches do not broadcast"))?;
 		dims.extend([*m, *n]);
-		Ok(TensorType::new(DType::F32, dims))
+		Ok(TensorType::new(dtype, dims))
 	}
 
 	fn reduction(&self, site: &Site) -> u64 {
@@ -84,6 +110,11 @@ impl Operator for MatMul {
 		let outer = index / n / m;
 		let a = broadcast(outer, batch, batch_a).wrapping_mul(m).wrapping_add(row).wrapping_mul(k);
 		let b = broadcast(outer, batch, batch_b).wrapping_mul(n).wrapping_add(col).wrapping_mul(k);
+		if site.out.dtype != DType::F32 {
+			let term =
+				|sum, r: u64| add_product(site, sum, read.read(0, a.wrapping_add(r)), read.read(1, b.wrapping_add(r)));
+			return integer_state(site, range.fold(to_i64(site.out.dtype, state.0[0]), term));
+		}
 		let (mut acc, end) = (chain(state, range.start), range.end);
 		for r in range {
 			acc = fma(read.f32(0, a.wrapping_add(r)), read.f32(1, b.wrapping_add(r)), acc);
@@ -91,8 +122,8 @@ impl Operator for MatMul {
 		fold(state, acc, end, k)
 	}
 
-	fn finish<R: Read + ?Sized>(&self, _site: &Site, _index: u64, state: State, _read: &R) -> Bits {
-		stored(state)
+	fn finish<R: Read + ?Sized>(&self, site: &Site, _index: u64, state: State, _read: &R) -> Bits {
+		stored(site, state)
 	}
 }
 
@@ -110,9 +141,9 @@ pub struct Conv {
 impl Operator for Conv {
 	fn out_type(&self, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
 		let (x, w) = two(ins)?;
-		if x.dtype != DType::F32 || w.dtype != DType::F32 {
-			return Err(TypeError("Conv: both operands must be f32"));
-		}
+		// A run of i64 channels would lie in too many tiles.
+		let dtype = product(x.dtype, w.dtype).filter(|t| *t != DType::I64);
+		let dtype = dtype.ok_or(TypeError("Conv: not defined for these element types"))?;
 		let ([n, spatial @ .., c], [o, kernel @ .., depth]) = (x.dims.as_slice(), w.dims.as_slice()) else {
 			return Err(TypeError("Conv: both operands need at least two dimensions"));
 		};
@@ -123,7 +154,7 @@ impl Operator for Conv {
 		dims.push(*n);
 		dims.extend(self.window.out_dims(spatial, kernel)?);
 		dims.push(*o);
-		Ok(TensorType::new(DType::F32, dims))
+		Ok(TensorType::new(dtype, dims))
 	}
 
 	fn reduction(&self, site: &Site) -> u64 {
@@ -147,6 +178,8 @@ impl Operator for Conv {
 		let first = group.saturating_mul(depth);
 		let reduction = self.reduction(site);
 		let weights = channel.saturating_mul(reduction);
+		let integer = site.out.dtype != DType::F32;
+		let mut sum = to_i64(site.out.dtype, state.0[0]);
 		let mut acc = chain(state, range.start);
 		let mut r = range.start;
 		while r < range.end {
@@ -155,6 +188,13 @@ impl Operator for Conv {
 			let run = (depth - c).min(range.end - r);
 			let from = self.window.at(&out, kpos, kernel, x);
 			for i in 0..run {
+				if integer {
+					// The border multiplies as 0.
+					let Some(base) = from else { break };
+					let x = read.read(0, base.saturating_add(first).saturating_add(c).saturating_add(i));
+					sum = add_product(site, sum, x, read.read(1, weights.saturating_add(r).saturating_add(i)));
+					continue;
+				}
 				let a = match from {
 					Some(base) => read.f32(0, base.saturating_add(first).saturating_add(c).saturating_add(i)),
 					None => 0.0,
@@ -163,10 +203,13 @@ impl Operator for Conv {
 			}
 			r += run;
 		}
+		if integer {
+			return integer_state(site, sum);
+		}
 		fold(state, acc, range.end, reduction)
 	}
 
-	fn finish<R: Read + ?Sized>(&self, _site: &Site, _index: u64, state: State, _read: &R) -> Bits {
-		stored(state)
+	fn finish<R: Read + ?Sized>(&self, site: &Site, _index: u64, state: State, _read: &R) -> Bits {
+		stored(site, state)
 	}
 }

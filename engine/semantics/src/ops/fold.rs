@@ -66,6 +66,16 @@ fn pick(dtype: DType, larger: bool, a: u64, b: u64) -> u64 {
 	from_i64(dtype, if larger { x.max(y) } else { x.min(y) })
 }
 
+/// Whether `a` is a larger element than `b`; NaN is larger than all but NaN.
+#[inline]
+fn is_greater(dtype: DType, a: u64, b: u64) -> bool {
+	if dtype == DType::F32 {
+		let (a, b) = (f32::from_bits(a as u32), f32::from_bits(b as u32));
+		return (a.is_nan() && !b.is_nan()) || a > b;
+	}
+	to_i64(dtype, a) > to_i64(dtype, b)
+}
+
 /// What [`Reduce`] computes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum ReduceKind {
@@ -216,6 +226,13 @@ pub enum PoolKind {
 		/// Whether to divide by the size of the kernel or by the number of elements inside.
 		count_border: bool,
 	},
+	/// Sum; the border adds +0. f32 only.
+	#[codec(index = 2)]
+	Sum,
+	/// Where in its `[spatial..]`, in row-major order, the maximum is, as i64: the first NaN, or else the first of the
+	/// largest, with -0 and +0 equal. Where nothing is inside: 0.
+	#[codec(index = 3)]
+	ArgMax,
 }
 
 /// Maximum or average over windows of `[N, spatial.., C]`, channel by channel, in row-major order of the kernel.
@@ -232,7 +249,8 @@ pub struct Pool {
 impl Operator for Pool {
 	fn out_type(&self, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
 		let a = one(ins)?;
-		if a.dtype == DType::Bool || (self.kind != PoolKind::Max && a.dtype != DType::F32) {
+		let any = matches!(self.kind, PoolKind::Max | PoolKind::ArgMax);
+		if a.dtype == DType::Bool || (!any && a.dtype != DType::F32) {
 			return Err(TypeError("Pool: not defined for this element type"));
 		}
 		let [n, spatial @ .., c] = a.dims.as_slice() else {
@@ -242,7 +260,7 @@ impl Operator for Pool {
 		dims.push(*n);
 		dims.extend(self.window.out_dims(spatial, &self.kernel)?);
 		dims.push(*c);
-		Ok(TensorType::new(a.dtype, dims))
+		Ok(TensorType::new(if self.kind == PoolKind::ArgMax { DType::I64 } else { a.dtype }, dims))
 	}
 
 	fn reduction(&self, _site: &Site) -> u64 {
@@ -256,15 +274,19 @@ impl Operator for Pool {
 	fn init(&self, site: &Site) -> State {
 		match self.kind {
 			PoolKind::Max => State([extreme(site.dtype(0), false), 0]),
-			PoolKind::Average { .. } => State::default(),
+			// No place yet.
+			PoolKind::ArgMax => State([extreme(site.dtype(0), false), u64::MAX]),
+			PoolKind::Average { .. } | PoolKind::Sum => State::default(),
 		}
 	}
 
-	/// The second word of the state counts the elements inside.
+	/// The second word of the state counts the elements inside; for an [`PoolKind::ArgMax`], it is the place of the first.
 	fn step<R: Read + ?Sized>(&self, site: &Site, index: u64, range: Range<u64>, state: State, read: &R) -> State {
 		let (dims, dtype) = (site.dims(0), site.dtype(0));
 		let out = unravel(index, &site.out.dims);
-		let channel = index % site.out.dims.last().map_or(1, |c| u64::from(*c).max(1));
+		let channels = dims.last().map_or(1, |c| u64::from(*c).max(1));
+		let channel = index % channels;
+		let places = dims.iter().skip(1).rev().skip(1).fold(1, |n: u64, d| n.saturating_mul(u64::from(*d))).max(1);
 		let [mut acc, mut count] = state.0;
 		let mut lanes = Lanes::default();
 		let start = range.start;
@@ -273,13 +295,20 @@ impl Operator for Pool {
 			// starts from +0 never holds it.
 			let Some(base) = self.window.at(&out, r, &self.kernel, dims) else { continue };
 			let bits = read.read(0, base.saturating_add(channel));
-			count = count.saturating_add(1);
 			match self.kind {
+				PoolKind::ArgMax => {
+					if count == u64::MAX || is_greater(dtype, bits, acc) {
+						// The base is (sample, place, channel 0).
+						(acc, count) = (bits, base / channels % places);
+					}
+					continue;
+				}
 				PoolKind::Max => acc = pick(dtype, true, acc, bits),
-				PoolKind::Average { .. } => lanes.add(r - start, f32::from_bits(bits as u32)),
+				PoolKind::Average { .. } | PoolKind::Sum => lanes.add(r - start, f32::from_bits(bits as u32)),
 			}
+			count = count.saturating_add(1);
 		}
-		if self.kind != PoolKind::Max {
+		if matches!(self.kind, PoolKind::Average { .. } | PoolKind::Sum) {
 			acc = u64::from(state_bits(f32::from_bits(acc as u32) + lanes.sum()));
 		}
 		State([acc, count])
@@ -290,7 +319,9 @@ impl Operator for Pool {
 		let x = f32::from_bits(acc as u32);
 		match self.kind {
 			PoolKind::Max if site.dtype(0) != DType::F32 => acc,
-			PoolKind::Max => from_f32(x),
+			PoolKind::ArgMax if count == u64::MAX => 0,
+			PoolKind::ArgMax => count,
+			PoolKind::Max | PoolKind::Sum => from_f32(x),
 			PoolKind::Average { count_border: true } => from_f32(x / self.reduction(site) as f32),
 			PoolKind::Average { count_border: false } => from_f32(x / count.max(1) as f32),
 		}

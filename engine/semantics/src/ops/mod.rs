@@ -19,12 +19,16 @@ mod fold;
 mod index;
 mod movement;
 mod pointwise;
+mod quantize;
+mod sample;
 mod window;
 
 pub use contract::{Conv, MatMul};
 pub use fold::{Pool, PoolKind, Reduce, ReduceKind};
 pub use movement::{Concat, Expand, Pad, Reshape, Slice, Transpose};
 pub use pointwise::{Binary, Cast, Unary};
+pub use quantize::Quantize;
+pub use sample::{Resample, Sample, SampleBorder, SampleMode};
 pub use window::Window;
 
 use crate::{float, DType, Op, TensorType};
@@ -152,10 +156,13 @@ macro_rules! dispatch {
 			$crate::Op::Unary($o) => $call,
 			$crate::Op::Binary($o) => $call,
 			$crate::Op::Cast($o) => $call,
+			$crate::Op::Quantize($o) => $call,
 			$crate::Op::MatMul($o) => $call,
 			$crate::Op::Conv($o) => $call,
 			$crate::Op::Reduce($o) => $call,
 			$crate::Op::Pool($o) => $call,
+			$crate::Op::Resample($o) => $call,
+			$crate::Op::Sample($o) => $call,
 		}
 	};
 }
@@ -197,10 +204,13 @@ pub fn name(op: &Op) -> &'static str {
 		Op::Unary(_) => "Unary",
 		Op::Binary(_) => "Binary",
 		Op::Cast(_) => "Cast",
+		Op::Quantize(_) => "Quantize",
 		Op::MatMul(_) => "MatMul",
 		Op::Conv(_) => "Conv",
 		Op::Reduce(_) => "Reduce",
 		Op::Pool(_) => "Pool",
+		Op::Resample(_) => "Resample",
+		Op::Sample(_) => "Sample",
 	}
 }
 

@@ -3,8 +3,8 @@
 use super::Rng;
 use crate::{
 	ops::{
-		out_type, Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, PoolKind, Reduce, ReduceKind, Reshape, Slice,
-		Transpose, Unary, Window,
+		out_type, Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, PoolKind, Quantize, Reduce, ReduceKind,
+		Resample, Reshape, Sample, SampleBorder, SampleMode, Slice, Transpose, Unary, Window,
 	},
 	DType, Op, TensorType,
 };
@@ -140,6 +140,13 @@ fn cast(rng: &mut Rng, size: Size) -> Draft {
 	(Op::Cast(op), vec![TensorType::new(rng.pick(&DType::ALL), dims(rng, size, 0, 4))])
 }
 
+fn quantize(rng: &mut Rng, size: Size) -> Draft {
+	let out = dims(rng, size, 0, 4);
+	let types = [rng.pick(&[DType::F32, DType::I32]), DType::F32, rng.pick(&[DType::I8, DType::U8])];
+	let ins = types.map(|dtype| TensorType::new(dtype, narrow(rng, &out)));
+	(Op::Quantize(Quantize { multiply: rng.one_in(2) }), ins.to_vec())
+}
+
 fn mat_mul(rng: &mut Rng, size: Size) -> Draft {
 	let batch = dims(rng, size, 0, 2);
 	let k = match size {
@@ -150,7 +157,18 @@ fn mat_mul(rng: &mut Rng, size: Size) -> Draft {
 	let (mut a, mut b) = (narrow(rng, &batch), narrow(rng, &batch));
 	a.extend([dim(rng, size), k]);
 	b.extend([dim(rng, size), k]);
-	(Op::MatMul(MatMul), [a, b].map(|d| TensorType::new(DType::F32, d)).to_vec())
+	let dtypes = factors(rng);
+	(Op::MatMul(MatMul), vec![TensorType::new(dtypes[0], a), TensorType::new(dtypes[1], b)])
+}
+
+/// Element types of the operands of a product.
+fn factors(rng: &mut Rng) -> [DType; 2] {
+	match rng.below(8) {
+		0 | 1 => [(); 2].map(|()| rng.pick(&[DType::I8, DType::U8])),
+		2 => [DType::I32; 2],
+		3 => [DType::I64; 2],
+		_ => [DType::F32; 2],
+	}
 }
 
 fn window(rng: &mut Rng, axes: usize) -> Window {
@@ -179,7 +197,8 @@ fn conv(rng: &mut Rng, size: Size) -> Draft {
 	x.push(groups * depth);
 	w.push(depth);
 	let op = Op::Conv(Conv { window: window(rng, axes), groups });
-	(op, [x, w].map(|d| TensorType::new(DType::F32, d)).to_vec())
+	let dtypes = factors(rng);
+	(op, vec![TensorType::new(dtypes[0], x), TensorType::new(dtypes[1], w)])
 }
 
 fn reduce(rng: &mut Rng, size: Size) -> Draft {
@@ -197,9 +216,10 @@ fn reduce(rng: &mut Rng, size: Size) -> Draft {
 }
 
 fn pool(rng: &mut Rng, size: Size) -> Draft {
-	let kind =
-		rng.pick(&[PoolKind::Max, PoolKind::Average { count_border: true }, PoolKind::Average { count_border: false }]);
-	let dtype = if kind == PoolKind::Max { rng.pick(&NUMBERS) } else { DType::F32 };
+	let average = |count_border| PoolKind::Average { count_border };
+	let kind = rng.pick(&[PoolKind::Max, average(true), average(false), PoolKind::Sum, PoolKind::ArgMax]);
+	let any = matches!(kind, PoolKind::Max | PoolKind::ArgMax);
+	let dtype = if any { rng.pick(&NUMBERS) } else { DType::F32 };
 	let axes = rng.between(0, 3) as usize;
 	let (mut x, mut kernel) = (vec![rng.between(1, 2)], vec![]);
 	for _ in 0..axes {
@@ -211,6 +231,40 @@ fn pool(rng: &mut Rng, size: Size) -> Draft {
 	}
 	x.push(dim(rng, size));
 	(Op::Pool(Pool { kind, kernel, window: window(rng, axes) }), vec![TensorType::new(dtype, x)])
+}
+
+fn resample(rng: &mut Rng, size: Size) -> Draft {
+	let x = dims(rng, size, 1, 4);
+	let axis = rng.below(x.len() as u64) as u8;
+	let terms = match size {
+		Size::Small => rng.between(0, 40),
+		Size::Hostile => rng.between(0, 20_000),
+	};
+	let table = [dim(rng, size), terms];
+	let index = rng.pick(&[DType::I32, DType::I64]);
+	let types = [(DType::F32, x), (index, table.to_vec()), (DType::F32, table.to_vec())];
+	(Op::Resample(Resample { axis }), types.map(|(t, d)| TensorType::new(t, d)).to_vec())
+}
+
+fn sample(rng: &mut Rng, size: Size) -> Draft {
+	let mode = rng.pick(&[SampleMode::Nearest, SampleMode::Linear, SampleMode::Cubic]);
+	let border =
+		rng.pick(&[SampleBorder::Zeros, SampleBorder::Clamp, SampleBorder::MirrorCentres, SampleBorder::MirrorEdges]);
+	let axes = rng.between(1, 3);
+	let mut x = dims(rng, size, axes + 2, axes + 2);
+	let mut at = dims(rng, size, 1, 3);
+	let mut types = vec![];
+	if rng.one_in(3) {
+		let index = rng.pick(&[DType::I32, DType::I64]);
+		types.push(TensorType::new(index, vec![at[0]]));
+	} else {
+		at[0] = x[0];
+	}
+	x.iter_mut().for_each(|d| *d = (*d).max(1));
+	at.push(axes);
+	types.insert(0, TensorType::new(DType::F32, at));
+	types.insert(0, TensorType::new(DType::F32, x));
+	(Op::Sample(Sample { mode, border }), types)
 }
 
 macro_rules! kinds {
@@ -249,10 +303,13 @@ kinds! {
 	Unary => unary,
 	Binary => binary,
 	Cast => cast,
+	Quantize => quantize,
 	MatMul => mat_mul,
 	Conv => conv,
 	Reduce => reduce,
 	Pool => pool,
+	Resample => resample,
+	Sample => sample,
 }
 
 impl Kind {

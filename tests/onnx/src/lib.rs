@@ -1,0 +1,76 @@
+//! ONNX's own tests, as `scripts/onnx-suite --generate` writes them, run by the reference evaluation.
+
+pub mod compare;
+
+use assay_import::{read_tensor, ImportError, Onnx, Session, SessionError};
+use assay_semantics::Tensor;
+use std::{
+	fs,
+	panic::{catch_unwind, AssertUnwindSafe},
+	path::{Path, PathBuf},
+};
+
+/// The names of all tests, as `kind/name`.
+pub const SUITE: &str = include_str!("../suite.txt");
+
+/// The names of the tests that pass.
+pub const PASSED: &str = include_str!("../passed.txt");
+
+/// How a test ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+	/// Types, shapes and values are as expected.
+	Passed {
+		/// The inputs whose values had to be known at import.
+		frozen: Vec<String>,
+	},
+	/// They are not; or something broke that must not break.
+	Failed(String),
+	/// Import refused the graph.
+	Unsupported(String),
+}
+
+/// Where the generated tests lie.
+pub fn folder() -> PathBuf {
+	let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+	std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("assay/onnx-suite")
+}
+
+fn read(path: &Path) -> Result<Tensor, ImportError> {
+	read_tensor(&fs::read(path).map_err(|e| ImportError::Protobuf(format!("{}: {e}", path.display())))?)
+}
+
+/// `prefix_0.pb`, `prefix_1.pb`, … of a folder.
+fn read_all(folder: &Path, prefix: &str) -> Result<Vec<Tensor>, ImportError> {
+	let paths = (0..).map(|i| folder.join(format!("{prefix}_{i}.pb"))).take_while(|p| p.exists());
+	paths.map(|p| read(&p)).collect()
+}
+
+fn run_sets(folder: &Path) -> Result<Outcome, SessionError> {
+	let file = fs::read(folder.join("model.onnx")).map_err(|e| ImportError::Protobuf(e.to_string()))?;
+	let mut session = Session::new(Onnx::read(&file)?);
+	for set in (0..).map(|i| folder.join(format!("test_data_set_{i}"))).take_while(|p| p.exists()) {
+		let inputs = read_all(&set, "input")?;
+		let expected = read_all(&set, "output")?;
+		let inputs: Vec<_> = session.onnx().input_names().into_iter().zip(inputs).collect();
+		let outputs = session.run(&inputs)?;
+		if outputs.len() != expected.len() {
+			return Ok(Outcome::Failed(format!("{} outputs, expected {}", outputs.len(), expected.len())));
+		}
+		for (i, (got, expected)) in outputs.iter().zip(&expected).enumerate() {
+			if let Some(wrong) = compare::difference(got, expected) {
+				return Ok(Outcome::Failed(format!("output {i}: {wrong}")));
+			}
+		}
+	}
+	Ok(Outcome::Passed { frozen: session.frozen().map(Into::into).collect() })
+}
+
+/// Runs the test of this name (`kind/name`).
+pub fn run(name: &str) -> Outcome {
+	match catch_unwind(AssertUnwindSafe(|| run_sets(&folder().join(name)))) {
+		Ok(Ok(outcome)) => outcome,
+		Ok(Err(error)) => Outcome::Unsupported(error.to_string()),
+		Err(_) => Outcome::Failed("it panicked".into()),
+	}
+}
