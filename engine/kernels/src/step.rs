@@ -172,6 +172,27 @@ impl Memory<'_> {
 }
 
 impl Step {
+	/// What the step does, in a line.
+	pub(crate) fn describe(&self) -> String {
+		let what = match &self.work {
+			Work::None => "nothing".into(),
+			Work::Chain { links, .. } => format!("chain of {}", links.len()),
+			Work::Gemm { gemm, border, then, .. } => {
+				let flops = 2.0 * (gemm.rows() * gemm.n * gemm.k * gemm.products.len()) as f64;
+				let (count, width) = (gemm.lines.count, gemm.lines.width);
+				let border = if border.is_some() { ", border" } else { "" };
+				let (k, n, products, then) = (gemm.k, gemm.n, gemm.products.len(), then.len());
+				format!("gemm {products}x {count:?}*{width} k {k} n {n} then {then}{border}, {:.1} MFLOP", flops / 1e6)
+			}
+			Work::Depthwise { depthwise, .. } => format!("depthwise of {}", depthwise.taps.len()),
+			Work::Reduce(reduce, ..) => format!("{reduce:?}"),
+			Work::Pool(window, _) => format!("pool {:?}", window.kernel),
+			Work::Move { copies, .. } => format!("move of {}", copies.len()),
+			Work::Reference { op, .. } => format!("reference {}", assay_semantics::ops::name(op)),
+		};
+		format!("%{} {}: {what}", self.value, self.ty)
+	}
+
 	/// Runs the step.
 	///
 	/// The slices taken from memory do not overlap where one is written: the plan keeps operands, scratch and output of a
