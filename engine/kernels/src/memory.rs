@@ -8,7 +8,10 @@ use std::{
 /// Bytes to which everything is aligned: a cache line, and the widest vector.
 pub(crate) const ALIGN: usize = 64;
 
-/// Zeroed memory, aligned to [`ALIGN`].
+/// Bytes of a large page. Memory of this size and more is aligned to it.
+const LARGE: usize = 1 << 21;
+
+/// Zeroed memory, aligned to [`ALIGN`] and to large pages.
 pub(crate) struct Buffer {
 	start: NonNull<u8>,
 	len: usize,
@@ -19,13 +22,22 @@ unsafe impl Send for Buffer {}
 // SAFETY: shared access only reads.
 unsafe impl Sync for Buffer {}
 
+fn layout(len: usize) -> Option<Layout> {
+	Layout::from_size_align(len, if len >= LARGE { LARGE } else { ALIGN }).ok()
+}
+
 impl Buffer {
 	/// A buffer of this many bytes; `None` when there is not enough memory.
 	pub(crate) fn new(bytes: usize) -> Option<Self> {
 		let len = bytes.checked_next_multiple_of(ALIGN)?.max(ALIGN);
-		let layout = Layout::from_size_align(len, ALIGN).ok()?;
 		// SAFETY: the size is not 0.
-		let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+		let start = NonNull::new(unsafe { alloc_zeroed(layout(len)?) })?;
+		#[cfg(target_os = "linux")]
+		if len >= LARGE {
+			// Large pages spare the walks through page tables that weights cost otherwise. Advice may be refused.
+			// SAFETY: the memory is owned; the advice changes nothing that it holds.
+			unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
+		}
 		Some(Self { start, len })
 	}
 
@@ -62,7 +74,9 @@ impl Buffer {
 impl Drop for Buffer {
 	fn drop(&mut self) {
 		// SAFETY: allocated with this layout.
-		unsafe { dealloc(self.start.as_ptr(), Layout::from_size_align_unchecked(self.len, ALIGN)) }
+		if let Some(layout) = layout(self.len) {
+			unsafe { dealloc(self.start.as_ptr(), layout) }
+		}
 	}
 }
 

@@ -38,6 +38,10 @@ pub(crate) struct Tile<'a> {
 	/// The panel of the right operand, at this block; panels are `panel` elements apart.
 	pub(crate) b: *const f32,
 	pub(crate) panel: usize,
+	/// What is read soon: with every element of the reduction the line at `next` is asked for, and `next` goes on by `ahead`
+	/// elements. Never read, so it may be anything.
+	pub(crate) next: *const f32,
+	pub(crate) ahead: usize,
 	/// The outputs; rows are `ldc` elements apart.
 	pub(crate) c: *mut f32,
 	pub(crate) ldc: usize,
@@ -75,9 +79,29 @@ unsafe fn micro<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
 	unsafe {
 		let mut acc = [[S::splat(0.0); NV]; MR];
 		let mut b = t.b;
+		let mut next = t.next;
+		// The outputs, and tensors that are added to them, come while the products are summed.
+		if t.first || t.then.is_some() {
+			for i in 0..MR {
+				for j in (0..NV * S::LANES).step_by(16) {
+					S::prefetch(t.c.wrapping_add(i * t.ldc + j));
+				}
+			}
+		}
+		for then in t.then.unwrap_or_default() {
+			if let Then::AddTensor(p) = then {
+				for i in 0..MR {
+					for j in (0..NV * S::LANES).step_by(16) {
+						S::prefetch(p.wrapping_add(t.element + i * t.ldc + j));
+					}
+				}
+			}
+		}
 		for run in t.runs {
 			let mut a = t.a.add(run.offset);
 			for _ in 0..run.len {
+				S::prefetch_far(next);
+				next = next.wrapping_add(t.ahead);
 				let mut bv = [S::splat(0.0); NV];
 				for (j, bv) in bv.iter_mut().enumerate() {
 					*bv = S::load(b.add((j / 2) * t.panel + (j % 2) * S::LANES));

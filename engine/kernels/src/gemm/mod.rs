@@ -29,6 +29,12 @@ pub(crate) const BLOCK: usize = 256;
 /// Elements between the rows of a tile that was copied together: a block, and a line so that rows do not collide.
 const PACKED_ROW: usize = BLOCK + 16;
 
+/// Floats of a line of the cache.
+const LINE: usize = 16;
+
+/// Floats of a right operand that counts as small.
+const SMALL: usize = 1 << 16;
+
 /// Tiles of rows that a task takes together at most.
 const TILES: usize = 16;
 
@@ -285,47 +291,85 @@ impl Gemm {
 						}
 					}
 				}
-				let mut p = task.panels.start;
-				while p < task.panels.end {
+				// Panels that are taken together from `p` on: how many, and vectors of them.
+				let together_from = |p: usize| {
 					let left = full.min(task.panels.end).saturating_sub(p);
-					let (vectors, step) = if left >= 4 && most <= micros.rows4 {
-						(8, 4)
+					if left >= 4 && most <= micros.rows4 {
+						(4, 8)
 					} else if left >= 2 && most <= micros.rows2 {
-						(4, 2)
+						(2, 4)
 					} else if self.n - p * panel_width > lanes {
-						(2, 1)
+						(1, 2)
 					} else {
 						(1, 1)
-					};
-					let column = p * panel_width;
-					for (slot, tile) in task.tiles.clone().enumerate() {
-						let (row, rows) = self.tile(tile, per_line);
-						let element = task.product.c + row * self.ldc + column;
-						let (a, lda, runs) = if packed_rows.is_null() {
-							let start = self.lines.start(row / width) + row % width * self.lines.step;
-							(a.wrapping_add(start), self.lines.step, runs.as_slice())
-						} else {
-							let start = slot * micros.rows * PACKED_ROW;
-							(packed_rows.wrapping_add(start).cast_const(), PACKED_ROW, together.as_slice())
-						};
-						let tile = Tile {
-							a,
-							lda,
-							runs,
-							b: b.wrapping_add(p * panel + k * panel_width),
-							panel,
-							c: c.wrapping_add(element),
-							ldc: self.ldc,
-							columns: self.n - column,
-							first: at == 0,
-							then: (at + 1 == self.blocks.len()).then_some(then),
-							column: task.product.c % self.ldc.max(1) + column,
-							element,
-						};
-						// SAFETY: the tile is inside the operands, which the caller vouches for.
-						unsafe { (micros.get)(rows, vectors)(&tile) };
 					}
-					p += step;
+				};
+				let call = |slot: usize, tile: usize, p: usize, vectors: usize, (next, ahead): (*const f32, usize)| {
+					let (row, rows) = self.tile(tile, per_line);
+					let column = p * panel_width;
+					let element = task.product.c + row * self.ldc + column;
+					let (a, lda, runs) = if packed_rows.is_null() {
+						let start = self.lines.start(row / width) + row % width * self.lines.step;
+						(a.wrapping_add(start), self.lines.step, runs.as_slice())
+					} else {
+						let start = slot * micros.rows * PACKED_ROW;
+						(packed_rows.wrapping_add(start).cast_const(), PACKED_ROW, together.as_slice())
+					};
+					let tile = Tile {
+						a,
+						lda,
+						runs,
+						b: b.wrapping_add(p * panel + k * panel_width),
+						panel,
+						next,
+						ahead,
+						c: c.wrapping_add(element),
+						ldc: self.ldc,
+						columns: self.n - column,
+						first: at == 0,
+						then: (at + 1 == self.blocks.len()).then_some(then),
+						column: task.product.c % self.ldc.max(1) + column,
+						element,
+					};
+					// SAFETY: the tile is inside the operands, which the caller vouches for.
+					unsafe { (micros.get)(rows, vectors)(&tile) };
+				};
+				// A small right operand stays in the second cache, and whole rows of output are written together.
+				if self.blocks.len() == 1 && panel * task.panels.len() <= SMALL {
+					for (slot, tile) in task.tiles.clone().enumerate() {
+						let mut p = task.panels.start;
+						while p < task.panels.end {
+							let (step, vectors) = together_from(p);
+							call(slot, tile, p, vectors, (b, 0));
+							p += step;
+						}
+					}
+				} else {
+					let mut p = task.panels.start;
+					while p < task.panels.end {
+						let (step, vectors) = together_from(p);
+						// The block that comes next: the same of the next panels, or the next of the first.
+						let (next, count) = if p + step < task.panels.end {
+							(b.wrapping_add((p + step) * panel + k * panel_width), step.min(task.panels.end - p - step))
+						} else if at + 1 < self.blocks.len() {
+							let first = task.panels.start;
+							(b.wrapping_add(first * panel + (k + len) * panel_width), together_from(first).0)
+						} else {
+							(b, 0)
+						};
+						// Each tile asks for a part of it.
+						let parts = panel_width / LINE;
+						for (slot, tile) in task.tiles.clone().enumerate() {
+							let ahead = if slot < count * parts {
+								let start = slot / parts * panel + slot % parts * len * LINE;
+								(next.wrapping_add(start), LINE)
+							} else {
+								(b, 0)
+							};
+							call(slot, tile, p, vectors, ahead);
+						}
+						p += step;
+					}
 				}
 				k += len;
 			}

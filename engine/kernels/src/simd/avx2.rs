@@ -135,6 +135,14 @@ impl Simd for Avx2 {
 		}
 	}
 	#[inline(always)]
+	unsafe fn prefetch(p: *const f32) {
+		unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+	}
+	#[inline(always)]
+	unsafe fn prefetch_far(p: *const f32) {
+		unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+	}
+	#[inline(always)]
 	unsafe fn add_lanes(lanes: &mut [Self::F; 4], p: *const f32, n: usize) {
 		unsafe {
 			lanes[0] = _mm256_add_ps(lanes[0], Self::load_n(p, n));

@@ -137,6 +137,10 @@ impl Simd for Portable {
 		})
 	}
 	#[inline(always)]
+	unsafe fn prefetch(_p: *const f32) {}
+	#[inline(always)]
+	unsafe fn prefetch_far(_p: *const f32) {}
+	#[inline(always)]
 	unsafe fn add_lanes(lanes: &mut [Self::F; 4], p: *const f32, n: usize) {
 		unsafe {
 			lanes[0] = Self::add(lanes[0], Self::load_n(p, n.min(N)));
