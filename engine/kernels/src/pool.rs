@@ -11,7 +11,7 @@ use std::{
 	panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
 	sync::{
 		atomic::{AtomicBool, AtomicUsize, Ordering},
-		Arc, Condvar, Mutex, MutexGuard, PoisonError,
+		Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
 	},
 	thread::{self, JoinHandle},
 };
@@ -49,7 +49,7 @@ struct Shared {
 pub(crate) struct Pool {
 	shared: Arc<Shared>,
 	workers: Vec<JoinHandle<()>>,
-	/// Held while a step runs: a pool runs one at a time.
+	/// Held while a step runs: a pool runs one at a time. Who comes meanwhile runs its step alone.
 	running: Mutex<()>,
 }
 
@@ -77,11 +77,15 @@ impl Pool {
 
 	/// Runs `step(0)` to `step(tasks - 1)`, in any order, and returns when all are done. A panic in a task is a panic here.
 	pub(crate) fn run(&self, tasks: usize, step: &(dyn Fn(usize) + Sync)) {
-		if tasks <= 1 || self.workers.is_empty() {
+		let running = match tasks {
+			0 | 1 => None,
+			_ if self.workers.is_empty() => None,
+			_ => self.running.try_lock().or_else(recover).ok(),
+		};
+		let Some(_running) = running else {
 			(0..tasks).for_each(step);
 			return;
-		}
-		let _running = lock(&self.running);
+		};
 		let shared = &*self.shared;
 		// SAFETY: only the lifetime changes. The workers' last use of it comes before `busy` is 0, for which this waits.
 		let run = unsafe {
@@ -110,6 +114,14 @@ impl Pool {
 		if let Some(panic) = lock(&shared.panic).take() {
 			resume_unwind(panic);
 		}
+	}
+}
+
+/// A lock that a panic left behind is as good as new: it guards nothing.
+fn recover<T>(error: TryLockError<MutexGuard<'_, T>>) -> Result<MutexGuard<'_, T>, ()> {
+	match error {
+		TryLockError::Poisoned(there) => Ok(there.into_inner()),
+		TryLockError::WouldBlock => Err(()),
 	}
 }
 
