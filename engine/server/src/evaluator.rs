@@ -3,7 +3,8 @@
 use assay_semantics::{EvalError, Model, Tensor, ValueId, Walk};
 
 /// What turns inputs into values. It has to give the bits that `assay_semantics` gives: whoever gives others can be proven
-/// wrong on chain. The reference is `assay_semantics::evaluate`, which is an evaluator, as is any function like it.
+/// wrong on chain. [`crate::Kernels`] is the one that serves. The reference is `assay_semantics::evaluate`, which is an
+/// evaluator too, as is any function like it.
 pub trait Evaluator: Send + Sync + 'static {
 	/// The outputs.
 	fn outputs(&self, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError>;
@@ -25,6 +26,11 @@ pub trait Evaluator: Send + Sync + 'static {
 			visit(value, walk.value(value).ok_or(EvalError::Memory)?);
 		}
 		Ok(())
+	}
+
+	/// What it is called where the engine says what it is: the instruction set of the kernels, or `reference`.
+	fn name(&self) -> String {
+		"reference".into()
 	}
 }
 

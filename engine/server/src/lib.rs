@@ -7,6 +7,8 @@
 //! - [`Store`]: a folder of artifacts; every hash is checked when a model is loaded, once.
 //! - [`Engine`]: a bounded queue, a fixed number of threads, and the latest results under the keys of their jobs. What
 //!   is submitted twice under one key runs once. An evaluation that panics fails its own job and nothing else.
+//! - [`Kernels`]: evaluation with vector instructions, bit-equal to the reference, which a self-test shows before anybody
+//!   is served. `ASSAY_KERNELS` chooses the instruction set: `portable`, `avx2` or `avx512`.
 //! - Traces, for disputes: a worker publishes and opens its own, a challenger looks into somebody else's. Of a trace the
 //!   engine keeps the roots of its values, 32 bytes each; whoever asks for a value has the model run again up to it. After
 //!   a restart a trace is submitted again, and is the same.
@@ -33,6 +35,7 @@ mod evaluator;
 mod http;
 mod id;
 mod jobs;
+mod kernels;
 mod store;
 mod traces;
 
@@ -41,6 +44,7 @@ pub use evaluator::Evaluator;
 pub use http::serve;
 pub use id::{BadName, JobKey, ModelId};
 pub use jobs::{Failure, Refusal, State};
+pub use kernels::Kernels;
 pub use store::{write_atomically, Store, StoreError};
 
 use assay_semantics::Model;

@@ -110,7 +110,8 @@ async fn run(args: Serve) -> anyhow::Result<()> {
 		.await
 		.with_context(|| format!("cannot listen on {}", args.listen))?;
 	let (store, threads) = (args.store.display(), engine.options().threads);
-	log::info!("serving {models} models in {store} at http://{} on {threads} threads", listener.local_addr()?);
+	let (at, kernels) = (listener.local_addr()?, engine.evaluator());
+	log::info!("serving {models} models in {store} at http://{at} on {threads} threads, with {kernels} kernels");
 	let (tell, told) = tokio::sync::oneshot::channel();
 	let server = serve(listener, engine, async {
 		stopped().await;

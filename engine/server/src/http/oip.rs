@@ -15,10 +15,13 @@ use super::{blocking, body, model, tensors, ApiError};
 use crate::{input_name, output_name, Engine, ModelId, State as JobState};
 
 /// `GET /v2`
-pub(super) async fn server() -> Json<Value> {
-	Json(
-		json!({ "name": "assay-engine", "version": env!("CARGO_PKG_VERSION"), "extensions": ["assay_jobs", "assay_traces"] }),
-	)
+pub(super) async fn server(State(engine): State<Arc<Engine>>) -> Json<Value> {
+	Json(json!({
+		"name": "assay-engine",
+		"version": env!("CARGO_PKG_VERSION"),
+		"extensions": ["assay_jobs", "assay_traces"],
+		"kernels": engine.evaluator(),
+	}))
 }
 
 fn id(text: &str) -> Result<ModelId, ApiError> {
