@@ -156,3 +156,12 @@ fn every_operator_should_be_weighed() {
 	}
 	assert!(weights::judge_step("Nothing", 0).ref_time() == weights::most_judged());
 }
+
+/// What jobs read and write, as the benchmarks on this very runtime saw it, is none of the disputes': who is not challenged pays nothing
+/// for it that others could be.
+#[test]
+fn undisputed_jobs_should_touch_nothing_of_disputes() {
+	let measured = include_str!("../weights/pallet_inference.rs");
+	assert!(measured.contains("Storage: `Inference::Jobs`") && measured.contains("Storage: `Workers::Workers`"));
+	assert!(!measured.contains("`Disputes::"), "a job's calls and tasks touch the storage of disputes");
+}
