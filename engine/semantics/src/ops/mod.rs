@@ -323,4 +323,6 @@ fn two<'a>(ins: &[&'a TensorType]) -> Result<(&'a TensorType, &'a TensorType), T
 }
 
 #[cfg(test)]
+mod sample_tests;
+#[cfg(test)]
 mod tests;
