@@ -88,6 +88,29 @@ pub fn min(a: f32, b: f32) -> f32 {
 	m + 0.0
 }
 
+/// Half to even, to an integer of any size; keeps NaN, infinities and the sign of a zero.
+#[inline]
+pub fn round_half_even(x: f32) -> f32 {
+	// Adding and subtracting 1.5 * 2^23 rounds; larger numbers are integers already.
+	const ROUND: f32 = 12_582_912.0;
+	if x.abs() < 4_194_304.0 {
+		((x + ROUND) - ROUND).copysign(x)
+	} else {
+		x
+	}
+}
+
+/// The largest integer that is not above `x`; keeps NaN, infinities and the sign of a zero.
+#[inline]
+pub fn floor(x: f32) -> f32 {
+	let near = round_half_even(x);
+	if near > x {
+		near - 1.0
+	} else {
+		near
+	}
+}
+
 /// `2^n` for `-126 <= n <= 127`, other `n` clamped.
 #[inline]
 fn power_of_two(n: i32) -> f32 {

@@ -9,8 +9,8 @@
 
 use crate::{
 	ops::{
-		Binary, BitCast, Cast, Concat, Conv, Expand, Gather, MatMul, Pad, Pool, Prefix, Rank, Reduce, Resample,
-		Reshape, Sample, Scatter, Select, Slice, Transpose, Unary,
+		Binary, BitCast, Cast, Concat, Conv, Expand, Gather, MatMul, Pad, Pool, Prefix, Quantize, Rank, Reduce,
+		Resample, Reshape, Sample, Scatter, Select, Slice, Transpose, Unary,
 	},
 	TensorType,
 };
@@ -84,6 +84,9 @@ pub enum Op {
 	/// The same bits as another element type.
 	#[codec(index = 37)]
 	BitCast(BitCast),
+	/// Scaled, rounded and clamped to integers of 8 bits.
+	#[codec(index = 40)]
+	Quantize(Quantize),
 	/// Matrix product `A[.., M, K] * B[.., N, K]`.
 	#[codec(index = 48)]
 	MatMul(MatMul),

@@ -26,7 +26,7 @@ fn heads_of(l: &mut Lowering, x: &Value, heads: i64) -> Result<Value, Reason> {
 			let heads = u32::try_from(heads).ok().filter(|h| *h > 0 && hidden % h == 0);
 			let heads = heads.ok_or("the number of heads does not divide the last dimension")?;
 			let split = l.reshape_to(x, [b, s, heads, hidden / heads])?;
-			Ok(l.permuted(&split, &[0, 2, 1, 3]))
+			l.permuted(&split, &[0, 2, 1, 3])
 		}
 		_ => Err("the operands need three or four dimensions".into()),
 	}
@@ -35,7 +35,7 @@ fn heads_of(l: &mut Lowering, x: &Value, heads: i64) -> Result<Value, Reason> {
 /// `[B, heads, S, D]` as `[B, S, heads * D]`.
 fn heads_joined(l: &mut Lowering, x: &Value) -> Result<Value, Reason> {
 	let [b, h, s, d] = *l.dims(x).as_slice() else { return Err("four dimensions are needed".into()) };
-	let x = l.permuted(x, &[0, 2, 1, 3]);
+	let x = l.permuted(x, &[0, 2, 1, 3])?;
 	l.reshape_to(&x, [b, s, h.checked_mul(d).ok_or("too large")?])
 }
 
@@ -275,7 +275,7 @@ impl Lowering<'_> {
 		let dims = self.dims(&x);
 		// [B, S, H, D]
 		let x = match *dims.as_slice() {
-			[_, _, _, _] => self.permuted(&x, &[0, 2, 1, 3]),
+			[_, _, _, _] => self.permuted(&x, &[0, 2, 1, 3])?,
 			[b, s, hidden] => {
 				let heads = u32::try_from(attributes.int("num_heads", 0)?)?;
 				if heads == 0 || hidden % heads != 0 {
@@ -336,7 +336,7 @@ impl Lowering<'_> {
 			let rest = self.part(&x, 3, turned, size - turned)?;
 			y = self.joined(&[y, rest], 3)?;
 		}
-		let y = if flat { self.reshape_to(&y, dims)? } else { self.permuted(&y, &[0, 2, 1, 3]) };
+		let y = if flat { self.reshape_to(&y, dims)? } else { self.permuted(&y, &[0, 2, 1, 3])? };
 		super::norms::single(self.cast_to(&y, dtype)?)
 	}
 

@@ -1,6 +1,6 @@
 //! Composite operators: those that are lowered to several others.
 
-use super::{Lowering, Outputs};
+use super::{recurrent::Cell, Lowering, Outputs};
 use crate::error::Reason;
 
 impl Lowering<'_> {
@@ -30,6 +30,41 @@ impl Lowering<'_> {
 			"If" => self.branch(),
 			"Loop" => self.repeat(),
 			"Scan" => self.scan(),
+			"MaxPool" => self.max_pool(),
+			"AveragePool" => self.average_pool(),
+			"LpPool" => self.lp_pool(),
+			"GlobalLpPool" => self.global_lp_pool(),
+			"MaxUnpool" => self.max_unpool(),
+			"ConvTranspose" => self.conv_transpose(),
+			"Col2Im" => self.col2im(),
+			"CenterCropPad" => self.center_crop_pad(),
+			"TensorScatter" => self.tensor_scatter(),
+			"Resize" => self.resize(),
+			"Upsample" => self.upsample(),
+			"GridSample" => self.grid_sample(),
+			"AffineGrid" => self.affine_grid(),
+			"RoiAlign" => self.roi_align(),
+			"DeformConv" => self.deform_conv(),
+			"QuantizeLinear" => self.quantize_linear(),
+			"DequantizeLinear" => self.dequantize_linear(),
+			"DynamicQuantizeLinear" => self.dynamic_quantize_linear(),
+			"MatMulInteger" => self.mat_mul_integer(),
+			"QLinearMatMul" => self.qlinear_mat_mul(),
+			"ConvInteger" => self.conv_integer(),
+			"QLinearConv" => self.qlinear_conv(),
+			"RNN" => self.recurrent(Cell::Rnn),
+			"GRU" => self.recurrent(Cell::Gru),
+			"LSTM" => self.recurrent(Cell::Lstm),
+			"DFT" => self.dft(),
+			"STFT" => self.stft(),
+			"HannWindow" => self.cosine_window([0.5, 0.5, 0.0]),
+			"HammingWindow" => self.cosine_window([25.0 / 46.0, 21.0 / 46.0, 0.0]),
+			"BlackmanWindow" => self.cosine_window([0.42, 0.5, 0.08]),
+			"MelWeightMatrix" => self.mel_weight_matrix(),
+			"Einsum" => self.einsum(),
+			"NonMaxSuppression" => self.non_max_suppression(),
+			"TfIdfVectorizer" => self.tf_idf(),
+			"Det" => self.det(),
 			_ => return Ok(None),
 		};
 		outputs.map(Some)

@@ -1,13 +1,13 @@
 //! Convolution and pooling: channels last, explicit geometry.
 
-use super::Lowering;
+use super::{Lowering, Outputs};
 use crate::{
 	builder::Value,
 	error::Reason,
 	layout::{channels_last, identity},
 };
 use assay_semantics::{
-	ops::{Binary, Conv, Pool, PoolKind, ReduceKind, Window},
+	ops::{Binary, Conv, PoolKind, ReduceKind, Window},
 	Op,
 };
 
@@ -66,6 +66,11 @@ impl Lowering<'_> {
 		Ok(Window { strides, dilations, before, after })
 	}
 
+	/// The window of a convolution.
+	pub(super) fn conv_window(&self, spatial: &[u32], kernel: &[u32]) -> Result<Window, Reason> {
+		self.window(spatial, kernel, Rounding::Floor)
+	}
+
 	pub(super) fn conv(&mut self) -> Result<Value, Reason> {
 		let (x, w) = (self.input(0)?, self.input(1)?);
 		let (dims, kernel) = (self.context.builder.dims(&x), self.context.builder.dims(&w));
@@ -94,40 +99,48 @@ impl Lowering<'_> {
 		Ok(Value { id, perm })
 	}
 
-	fn pool(&mut self, kind: PoolKind, rounding: Rounding) -> Result<Value, Reason> {
-		let x = self.input(0)?;
-		let dims = self.context.builder.dims(&x);
+	/// The kernel and the window of a pool of `x`.
+	pub(super) fn pool_geometry(&self, x: &Value) -> Result<(Vec<u32>, Window), Reason> {
+		let rounding = self.rounding()?;
+		self.pool_geometry_with(x, rounding)
+	}
+
+	fn pool_geometry_with(&self, x: &Value, rounding: Rounding) -> Result<(Vec<u32>, Window), Reason> {
+		let dims = self.context.builder.dims(x);
 		let spatial = dims.get(2..).filter(|s| !s.is_empty()).ok_or("the operand needs at least three dimensions")?;
 		if self.attributes().raw("kernel_shape").is_none() {
 			return Err("`kernel_shape` is missing".into());
 		}
 		let kernel = self.attributes().sizes("kernel_shape", spatial.len(), 0)?;
 		let window = self.window(spatial, &kernel, rounding)?;
-		if kind == (PoolKind::Average { count_border: true })
-			&& rounding == Rounding::Ceil
-			&& self.window(spatial, &kernel, Rounding::Floor)? != window
-		{
-			return Err("ceil_mode with count_include_pad is not supported here; pad explicitly".into());
-		}
-		let perm = channels_last(dims.len());
-		let x = self.context.builder.fetch(&x, &perm)?;
-		let id = self.context.builder.push(Op::Pool(Pool { kind, kernel, window }), &[x])?;
-		Ok(Value { id, perm })
+		Ok((kernel, window))
 	}
 
 	fn rounding(&self) -> Result<Rounding, Reason> {
 		Ok(if self.attributes().flag("ceil_mode")? { Rounding::Ceil } else { Rounding::Floor })
 	}
 
-	pub(super) fn max_pool(&mut self) -> Result<Value, Reason> {
-		let rounding = self.rounding()?;
-		self.pool(PoolKind::Max, rounding)
+	/// The maximum, and where it is, if that is asked for.
+	pub(super) fn max_pool(&mut self) -> Result<Outputs, Reason> {
+		let x = self.input(0)?;
+		let (kernel, window) = self.pool_geometry(&x)?;
+		let y = self.pooled(&x, PoolKind::Max, &kernel, &window)?;
+		let asked = self.node.output.get(1).is_some_and(|name| !name.is_empty());
+		let places = if asked { Some(self.places_of_maxima(&x, &kernel, &window)?) } else { None };
+		Ok(vec![Some(y), places])
 	}
 
-	pub(super) fn average_pool(&mut self) -> Result<Value, Reason> {
+	pub(super) fn average_pool(&mut self) -> Result<Outputs, Reason> {
+		let (x, dtype) = self.widened(0)?;
 		let count_border = self.attributes().flag("count_include_pad")?;
-		let rounding = self.rounding()?;
-		self.pool(PoolKind::Average { count_border }, rounding)
+		let (kernel, window) = self.pool_geometry(&x)?;
+		let (_, floor) = self.pool_geometry_with(&x, Rounding::Floor)?;
+		let y = if count_border && floor != window {
+			self.average_with_border(&x, &kernel, &window, &floor)?
+		} else {
+			self.pooled(&x, PoolKind::Average { count_border }, &kernel, &window)?
+		};
+		Ok(vec![Some(self.cast_to(&y, dtype)?)])
 	}
 
 	/// A reduction over the spatial axes, which stay as 1.

@@ -192,8 +192,11 @@ impl Lowering<'_> {
 	}
 
 	/// Dimension `i` of the result is dimension `perm[i]`. Nothing moves yet.
-	pub(super) fn permuted(&self, x: &Value, perm: &[u8]) -> Value {
-		Value { id: x.id, perm: compose(&x.perm, perm) }
+	pub(super) fn permuted(&self, x: &Value, perm: &[u8]) -> Result<Value, Reason> {
+		if perm.len() != x.perm.len() {
+			return Err(format!("{} dimensions are needed", perm.len()).into());
+		}
+		Ok(Value { id: x.id, perm: compose(&x.perm, perm) })
 	}
 
 	/// The last two dimensions exchanged. Nothing moves yet.
@@ -204,7 +207,7 @@ impl Lowering<'_> {
 			return Err("a matrix needs two dimensions".into());
 		}
 		perm.swap(rank - 2, rank - 1);
-		Ok(self.permuted(x, &perm))
+		self.permuted(x, &perm)
 	}
 
 	/// `A[.., M, K] * B[.., N, K]`

@@ -201,7 +201,7 @@ impl Lowering<'_> {
 			false => ([n, block, block, depth, h, w], [0, 3, 4, 1, 5, 2]),
 		};
 		let x = self.reshape_to(&x, split)?;
-		let x = self.permuted(&x, &perm);
+		let x = self.permuted(&x, &perm)?;
 		let size = |d: u32| d.checked_mul(block).ok_or("too large");
 		let whole = [n, depth, size(h)?, size(w)?];
 		self.reshape_to(&x, whole)
@@ -216,7 +216,7 @@ impl Lowering<'_> {
 		}
 		let x = self.reshape_to(&x, [n, c, h / block, block, w / block, block])?;
 		let columns_first = self.attributes().string("mode", "DCR")? == "CRD";
-		let x = self.permuted(&x, if columns_first { &[0, 1, 3, 5, 2, 4] } else { &[0, 3, 5, 1, 2, 4] });
+		let x = self.permuted(&x, if columns_first { &[0, 1, 3, 5, 2, 4] } else { &[0, 3, 5, 1, 2, 4] })?;
 		let depth = block.checked_mul(block).and_then(|b| b.checked_mul(c)).ok_or("too large")?;
 		self.reshape_to(&x, [n, depth, h / block, w / block])
 	}
@@ -276,7 +276,7 @@ impl Lowering<'_> {
 		}
 		let [from, to, step] = bounds;
 		let count = ((to - from) / step).ceil();
-		if !(count <= f64::from(1 << 24)) {
+		if count.is_nan() || count > f64::from(1 << 24) {
 			return Err("the range is too long, or its step is 0".into());
 		}
 		let count = count.max(0.0) as u32;

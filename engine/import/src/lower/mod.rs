@@ -4,16 +4,24 @@ mod attention;
 mod composite;
 mod control;
 mod conv;
+mod detection;
+mod einsum;
 mod elementary;
 mod emit;
 mod extent;
+mod fourier;
 mod linear;
 mod normal;
 mod norms;
 mod places;
 mod pointwise;
+mod quant;
+mod recurrent;
 mod reduce;
+mod resize;
+mod sampling;
 mod shape;
+mod windows;
 
 use crate::{
 	attributes::Attributes,
@@ -181,8 +189,6 @@ fn dispatch(l: &mut Lowering) -> Result<Option<Vec<(usize, Value)>>, Reason> {
 		"Clip" => l.clip(),
 		"Cast" => l.cast(),
 		"Conv" => l.conv(),
-		"MaxPool" => l.max_pool(),
-		"AveragePool" => l.average_pool(),
 		"GlobalAveragePool" => l.global_pool(assay_semantics::ops::ReduceKind::Mean),
 		"GlobalMaxPool" => l.global_pool(assay_semantics::ops::ReduceKind::Max),
 		"MatMul" => l.mat_mul(),

@@ -21,6 +21,7 @@ mod index;
 mod movement;
 mod order;
 mod pointwise;
+mod quantize;
 mod sample;
 mod scatter;
 mod window;
@@ -32,6 +33,7 @@ pub use gather::Gather;
 pub use movement::{Concat, Expand, Pad, Reshape, Slice, Transpose};
 pub use order::{Prefix, PrefixKind, Rank};
 pub use pointwise::{Binary, BitCast, Cast, Select, Unary};
+pub use quantize::Quantize;
 pub use sample::{Resample, Sample, SampleBorder, SampleMode};
 pub use scatter::{Scatter, ScatterKind, ScatterUpdate};
 pub use window::Window;
@@ -168,6 +170,7 @@ macro_rules! dispatch {
 			$crate::Op::Select($o) => $call,
 			$crate::Op::Cast($o) => $call,
 			$crate::Op::BitCast($o) => $call,
+			$crate::Op::Quantize($o) => $call,
 			$crate::Op::MatMul($o) => $call,
 			$crate::Op::Conv($o) => $call,
 			$crate::Op::Reduce($o) => $call,
@@ -221,6 +224,7 @@ pub fn name(op: &Op) -> &'static str {
 		Op::Select(_) => "Select",
 		Op::Cast(_) => "Cast",
 		Op::BitCast(_) => "BitCast",
+		Op::Quantize(_) => "Quantize",
 		Op::MatMul(_) => "MatMul",
 		Op::Conv(_) => "Conv",
 		Op::Reduce(_) => "Reduce",
@@ -308,5 +312,7 @@ fn two<'a>(ins: &[&'a TensorType]) -> Result<(&'a TensorType, &'a TensorType), T
 	}
 }
 
+#[cfg(test)]
+mod sample_tests;
 #[cfg(test)]
 mod tests;

@@ -138,29 +138,6 @@ pub struct Sample {
 	pub border: SampleBorder,
 }
 
-/// Half to even, to an integer of any size.
-#[inline]
-fn round_half_even(x: f32) -> f32 {
-	// Adding and subtracting 1.5 * 2^23 rounds; larger numbers are integers already.
-	const ROUND: f32 = 12_582_912.0;
-	if x.abs() < 4_194_304.0 {
-		(x + ROUND) - ROUND
-	} else {
-		x
-	}
-}
-
-/// The largest integer that is not above `x`.
-#[inline]
-fn floor(x: f32) -> f32 {
-	let near = round_half_even(x);
-	if near > x {
-		near - 1.0
-	} else {
-		near
-	}
-}
-
 /// Keys' cubic at distance `x >= 0`, a = -0.75.
 #[inline]
 fn cubic(x: f32) -> f32 {
@@ -185,9 +162,9 @@ impl Sample {
 	/// The position and weight of term `k` along an axis at coordinate `x`.
 	fn term(&self, x: f32, k: u64) -> (i64, f32) {
 		match self.mode {
-			SampleMode::Nearest => (round_half_even(x) as i64, 1.0),
+			SampleMode::Nearest => (float::round_half_even(x) as i64, 1.0),
 			SampleMode::Linear => {
-				let low = floor(x);
+				let low = float::floor(x);
 				let f = x - low;
 				if k == 0 {
 					(low as i64, 1.0 - f)
@@ -196,7 +173,7 @@ impl Sample {
 				}
 			}
 			SampleMode::Cubic => {
-				let low = floor(x);
+				let low = float::floor(x);
 				let f = x - low;
 				let (offset, distance) = match k {
 					0 => (-1, f + 1.0),

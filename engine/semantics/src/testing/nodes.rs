@@ -4,7 +4,7 @@ use super::Rng;
 use crate::{
 	ops::{
 		out_type, Binary, BitCast, Cast, Concat, Conv, Expand, Gather, MatMul, Pad, Pool, PoolKind, Prefix, PrefixKind,
-		Rank, Reduce, ReduceKind, Resample, Reshape, Sample, SampleBorder, SampleMode, Scatter, ScatterKind,
+		Quantize, Rank, Reduce, ReduceKind, Resample, Reshape, Sample, SampleBorder, SampleMode, Scatter, ScatterKind,
 		ScatterUpdate, Select, Slice, Transpose, Unary, Window,
 	},
 	DType, Op, TensorType,
@@ -274,6 +274,13 @@ fn cast(rng: &mut Rng, size: Size) -> Draft {
 	(Op::Cast(op), vec![TensorType::new(rng.pick(&DType::ALL), dims(rng, size, 0, 4))])
 }
 
+fn quantize(rng: &mut Rng, size: Size) -> Draft {
+	let out = dims(rng, size, 0, 4);
+	let types = [rng.pick(&[DType::F32, DType::I32]), DType::F32, rng.pick(&[DType::I8, DType::U8])];
+	let ins = types.map(|dtype| TensorType::new(dtype, narrow(rng, &out)));
+	(Op::Quantize(Quantize { multiply: rng.one_in(2) }), ins.to_vec())
+}
+
 fn mat_mul(rng: &mut Rng, size: Size) -> Draft {
 	let batch = dims(rng, size, 0, 2);
 	let k = match size {
@@ -439,6 +446,7 @@ kinds! {
 	Unary => unary,
 	Binary => binary,
 	Cast => cast,
+	Quantize => quantize,
 	MatMul => mat_mul,
 	Conv => conv,
 	Reduce => reduce,

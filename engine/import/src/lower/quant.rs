@@ -1,0 +1,343 @@
+//! Quantisation, and products of integers.
+
+use super::{norms::single, Lowering, Outputs};
+use crate::{attributes::axis, builder::Value, error::Reason, layout::channels_last, weights};
+use assay_semantics::{
+	ops::{Binary, Conv, Quantize, ReduceKind, Window},
+	DType, Op,
+};
+
+impl Lowering<'_> {
+	/// A scale or zero point as it broadcasts to a tensor of these dimensions: a scalar as it is, one value for each element
+	/// of an axis, or one for each block along it.
+	fn spread_over(&mut self, v: &Value, dims: &[u32], at: usize, block: i64) -> Result<Value, Reason> {
+		let own = self.dims(v);
+		match own.as_slice() {
+			[] => Ok(v.clone()),
+			[1] => self.reshape_to(v, []),
+			[n] if block == 0 && dims.get(at) == Some(n) => {
+				let mut shape = vec![1; dims.len()];
+				shape[at] = *n;
+				self.reshape_to(v, shape)
+			}
+			_ if block > 0 && own.len() == dims.len() && at < dims.len() => {
+				let block = u32::try_from(block)?;
+				let mut apart = own.clone();
+				apart.insert(at + 1, 1);
+				let mut wide = apart.clone();
+				wide[at + 1] = block;
+				let mut merged = own.clone();
+				merged[at] = own[at].checked_mul(block).ok_or("too large")?;
+				let v = self.reshape_to(v, apart)?;
+				let v = self.expanded(&v, &wide)?;
+				let v = self.reshape_to(&v, merged.clone())?;
+				if merged[at] < dims[at] {
+					return Err("the blocks do not cover the axis".into());
+				}
+				self.part(&v, at, 0, dims[at])
+			}
+			_ => Err("scale and zero point do not fit the operand".into()),
+		}
+	}
+
+	/// `clamp(rne(x / scale) + zero)`; the product for requantisation.
+	fn quantized(&mut self, x: &Value, scale: &Value, zero: &Value, multiply: bool) -> Result<Value, Reason> {
+		let rank = x.perm.len();
+		let mut ids = vec![x.id];
+		for v in [scale, zero] {
+			let scalar = v.perm.is_empty();
+			let v = if scalar { v.clone() } else { self.raised(v, rank)? };
+			ids.push(if scalar { v.id } else { self.context.builder.fetch(&v, &x.perm)? });
+		}
+		let op = Op::Quantize(Quantize { multiply });
+		Ok(Value { id: self.context.builder.push(op, &ids)?, perm: x.perm.clone() })
+	}
+
+	/// Quantised to any integer type: by the operator where there is one, step by step elsewhere.
+	fn quantized_to(&mut self, x: &Value, scale: &Value, zero: &Value) -> Result<Value, Reason> {
+		let to = self.dtype(zero);
+		let (low, high) = match to.name() {
+			"INT8" | "UINT8" => return self.quantized(x, scale, zero, false),
+			"INT16" => (-32_768.0, 32_767.0),
+			"UINT16" => (0.0, 65_535.0),
+			other => return Err(format!("quantisation to {other} is not supported").into()),
+		};
+		let quotient = self.div(x, scale)?;
+		let rounded = self.call("Round", &[&quotient], &[])?;
+		let zero = self.cast_to(zero, DType::F32)?;
+		let sum = self.add(&rounded, &zero)?;
+		let (low, high) = (self.number(low)?, self.number(high)?);
+		let sum = self.context.builder.binary(Binary::Max, &sum, &low)?;
+		let sum = self.context.builder.binary(Binary::Min, &sum, &high)?;
+		self.cast_to(&sum, to)
+	}
+
+	pub(super) fn quantize_linear(&mut self) -> Result<Outputs, Reason> {
+		let x = self.input(0)?;
+		let x = if self.dtype(&x) == DType::I32 { self.cast_to(&x, DType::F32)? } else { self.wide(&x)? };
+		let (scale, _) = self.widened(1)?;
+		let dims = self.dims(&x);
+		let attributes = self.attributes();
+		let at = if dims.is_empty() { 0 } else { axis(attributes.int("axis", 1)?, dims.len().max(2))? };
+		let block = attributes.int("block_size", 0)?;
+		let zero = match self.optional(2)? {
+			Some(zero) => zero,
+			None => {
+				let to = match attributes.int("output_dtype", 0)? {
+					0 => DType::U8,
+					n => weights::dtype(i32::try_from(n)?)?,
+				};
+				self.number_of(to, 0.0)?
+			}
+		};
+		let scale = self.spread_over(&scale, &dims, at, block)?;
+		let zero = self.spread_over(&zero, &dims, at, block)?;
+		single(self.quantized_to(&x, &scale, &zero)?)
+	}
+
+	/// `(x - zero) * scale`, the difference as i32.
+	pub(super) fn dequantize_linear(&mut self) -> Result<Outputs, Reason> {
+		let x = self.input(0)?;
+		let (scale, dtype) = self.widened(1)?;
+		let dims = self.dims(&x);
+		let attributes = self.attributes();
+		let at = if dims.is_empty() { 0 } else { axis(attributes.int("axis", 1)?, dims.len().max(2))? };
+		let block = attributes.int("block_size", 0)?;
+		let mut y = self.cast_to(&x, DType::I32)?;
+		if let Some(zero) = self.optional(2)? {
+			let zero = self.cast_to(&zero, DType::I32)?;
+			let zero = self.spread_over(&zero, &dims, at, block)?;
+			y = self.sub(&y, &zero)?;
+		}
+		let y = self.cast_to(&y, DType::F32)?;
+		let scale = self.spread_over(&scale, &dims, at, block)?;
+		let y = self.mul(&y, &scale)?;
+		let to = match attributes.int("output_dtype", 0)? {
+			0 => dtype,
+			n => weights::dtype(i32::try_from(n)?)?,
+		};
+		single(self.cast_to(&y, to)?)
+	}
+
+	/// The scale that makes the range of the elements, with 0 in it, 255 steps.
+	pub(super) fn dynamic_quantize_linear(&mut self) -> Result<Outputs, Reason> {
+		let x = self.input(0)?;
+		let axes: Vec<usize> = (0..x.perm.len()).collect();
+		let zero = self.number(0.0)?;
+		let largest = self.reduced(ReduceKind::Max, &x, &axes)?;
+		let largest = self.reshape_to(&largest, [])?;
+		let largest = self.context.builder.binary(Binary::Max, &largest, &zero)?;
+		let smallest = self.reduced(ReduceKind::Min, &x, &axes)?;
+		let smallest = self.reshape_to(&smallest, [])?;
+		let smallest = self.context.builder.binary(Binary::Min, &smallest, &zero)?;
+		let span = self.sub(&largest, &smallest)?;
+		let steps = self.number(255.0)?;
+		let scale = self.div(&span, &steps)?;
+		let none = self.number_of(DType::U8, 0.0)?;
+		let below = self.sub(&zero, &smallest)?;
+		let point = self.quantized(&below, &scale, &none, false)?;
+		let y = self.quantized(&x, &scale, &point, false)?;
+		Ok(vec![Some(y), Some(scale), Some(point)])
+	}
+
+	/// A zero point, unless it is missing or known to be 0.
+	fn zero_point(&mut self, i: usize) -> Result<Option<Value>, Reason> {
+		let Some(zero) = self.optional(i)? else { return Ok(None) };
+		let known = self.known(&zero)?;
+		Ok(if known.is_some_and(|t| t.bytes.iter().all(|b| *b == 0)) { None } else { Some(zero) })
+	}
+
+	/// One value for each row of a matrix, `[.., M, 1]`, or for each column, `[.., 1, N]`; a scalar as it is.
+	fn along(&mut self, v: &Value, rows: bool) -> Result<Value, Reason> {
+		match *self.dims(v).as_slice() {
+			[1] => self.reshape_to(v, []),
+			[n] => self.reshape_to(v, if rows { [n, 1] } else { [1, n] }),
+			_ => Ok(v.clone()),
+		}
+	}
+
+	/// `(A - za) (B - zb)` as i32 modulo 2^32, `A` `[.., M, K]`, `B` `[.., K, N]`: the product of the operands as they are, and
+	/// what the zero points change.
+	fn integer_product(&mut self, a: &Value, b: &Value, zeros: [Option<Value>; 2]) -> Result<Value, Reason> {
+		let b = self.flipped(b)?;
+		let rank = a.perm.len();
+		let k = *self.dims(a).last().ok_or("a matrix needs two dimensions")?;
+		let mut y = self.product(a, &b)?;
+		let [za, zb] = zeros;
+		let mut wide = Vec::new();
+		for (zero, rows) in [(za, true), (zb, false)] {
+			wide.push(match zero {
+				Some(zero) => {
+					let zero = self.cast_to(&zero, DType::I32)?;
+					Some(self.along(&zero, rows)?)
+				}
+				None => None,
+			});
+		}
+		if let Some(zb) = &wide[1] {
+			let a = self.cast_to(a, DType::I32)?;
+			let sums = self.reduced(ReduceKind::Sum, &a, &[rank - 1])?;
+			let change = self.mul(&sums, zb)?;
+			y = self.sub(&y, &change)?;
+		}
+		if let Some(za) = &wide[0] {
+			let b = self.cast_to(&b, DType::I32)?;
+			let sums = self.reduced(ReduceKind::Sum, &b, &[b.perm.len() - 1])?;
+			let sums = self.flipped(&sums)?;
+			let change = self.mul(&sums, za)?;
+			y = self.sub(&y, &change)?;
+		}
+		if let [Some(za), Some(zb)] = wide.as_slice() {
+			let count = self.integers(&[], &[i64::from(k)])?;
+			let count = self.cast_to(&count, DType::I32)?;
+			let both = self.mul(za, zb)?;
+			let change = self.mul(&both, &count)?;
+			y = self.add(&y, &change)?;
+		}
+		Ok(y)
+	}
+
+	/// Operands of a matrix product: a vector is a row on the left, a column on the right.
+	fn matrices(&mut self, a: usize, b: usize) -> Result<(Value, Value, [bool; 2]), Reason> {
+		let (a, b) = (self.input(a)?, self.input(b)?);
+		let vectors = [a.perm.len() == 1, b.perm.len() == 1];
+		let raise = |l: &mut Self, v: &Value, shape: fn(u32) -> [u32; 2]| match *l.dims(v).as_slice() {
+			[n] => l.reshape_to(v, shape(n)),
+			[] => Err("a scalar has no matrix product".into()),
+			_ => Ok(v.clone()),
+		};
+		Ok((raise(self, &a, |n| [1, n])?, raise(self, &b, |n| [n, 1])?, vectors))
+	}
+
+	/// A product without the dimensions that vectors were given.
+	fn without(&mut self, y: &Value, vectors: [bool; 2]) -> Result<Value, Reason> {
+		let mut dims = self.dims(y);
+		if vectors[1] {
+			dims.pop();
+		}
+		if vectors[0] {
+			let at = dims.len() - if vectors[1] { 1 } else { 2 };
+			dims.remove(at);
+		}
+		self.reshape_to(y, dims)
+	}
+
+	pub(super) fn mat_mul_integer(&mut self) -> Result<Outputs, Reason> {
+		let (a, b, vectors) = self.matrices(0, 1)?;
+		let zeros = [self.zero_point(2)?, self.zero_point(3)?];
+		let y = self.integer_product(&a, &b, zeros)?;
+		single(self.without(&y, vectors)?)
+	}
+
+	/// The factor of a requantisation, `f32(f32(sa * sb) / sy)`.
+	fn factor(&mut self, a: &Value, b: &Value, y: &Value) -> Result<Value, Reason> {
+		let product = self.mul(a, b)?;
+		self.div(&product, y)
+	}
+
+	pub(super) fn qlinear_mat_mul(&mut self) -> Result<Outputs, Reason> {
+		let (a, b, vectors) = self.matrices(0, 3)?;
+		let mut scales = Vec::new();
+		for (i, rows) in [(1, true), (4, false), (6, true)] {
+			let (scale, _) = self.widened(i)?;
+			scales.push(self.along(&scale, rows)?);
+		}
+		let zeros = [self.zero_point(2)?, self.zero_point(5)?];
+		let sum = self.integer_product(&a, &b, zeros)?;
+		let factor = self.factor(&scales[0], &scales[1], &scales[2])?;
+		let zero = self.input(7)?;
+		let zero = self.along(&zero, true)?;
+		let y = self.quantized(&sum, &factor, &zero, true)?;
+		single(self.without(&y, vectors)?)
+	}
+
+	/// `conv(x - zx, w - zw)` as i32 modulo 2^32, in the order of [`channels_last`].
+	fn integer_conv(&mut self, x: &Value, w: &Value, zeros: [Option<Value>; 2]) -> Result<Value, Reason> {
+		let (dims, kernel) = (self.dims(x), self.dims(w));
+		if dims.len() < 3 || kernel.len() != dims.len() {
+			return Err("input and weights need the same number of dimensions, at least three".into());
+		}
+		let window = self.conv_window(&dims[2..], &kernel[2..])?;
+		let groups = u32::try_from(self.attributes().int("group", 1)?)?;
+		let perm = channels_last(dims.len());
+		let conv = |l: &mut Self, x: &Value, w: &Value, window: Window| -> Result<Value, Reason> {
+			let builder = &mut l.context.builder;
+			let (x, w) = (builder.fetch(x, &perm)?, builder.fetch(w, &perm)?);
+			let id = builder.push(Op::Conv(Conv { window, groups }), &[x, w])?;
+			Ok(Value { id, perm: perm.clone() })
+		};
+		let [zx, zw] = zeros;
+		let known = match &zx {
+			Some(zero) => self.known(zero)?.filter(|t| t.bytes.len() == 1).map(|t| t.bytes[0]),
+			None => None,
+		};
+		if let (Some(border), None) = (known, &zw) {
+			// The border is the zero point; what it adds is the same everywhere.
+			let mut before = vec![0; 2];
+			let mut after = vec![0; 2];
+			before.extend(&window.before);
+			after.extend(&window.after);
+			let padded = self.padded(x, &before, &after, border.into())?;
+			let inside = Window { before: vec![0; kernel.len() - 2], after: vec![0; kernel.len() - 2], ..window };
+			let y = conv(self, &padded, w, inside)?;
+			let zero = self.cast_to(&zx.ok_or("no zero point")?, DType::I32)?;
+			let zero = self.reshape_to(&zero, [])?;
+			let wide = self.cast_to(w, DType::I32)?;
+			let axes: Vec<usize> = (1..kernel.len()).collect();
+			let sums = self.reduced(ReduceKind::Sum, &wide, &axes)?;
+			let mut shape = vec![1; dims.len()];
+			shape[1] = kernel[0];
+			let sums = self.reshape_to(&sums, shape)?;
+			let change = self.mul(&sums, &zero)?;
+			return self.sub(&y, &change);
+		}
+		if zx.is_none() && zw.is_none() {
+			return conv(self, x, w, window);
+		}
+		let mut wide = Vec::new();
+		for (v, zero) in [(x, zx), (w, zw)] {
+			let mut v = self.cast_to(v, DType::I32)?;
+			if let Some(zero) = zero {
+				let zero = self.cast_to(&zero, DType::I32)?;
+				let mut shape = vec![1; dims.len()];
+				shape[0] = self.dims(&zero).first().copied().unwrap_or(1);
+				let zero = self.reshape_to(&zero, shape)?;
+				v = self.sub(&v, &zero)?;
+			}
+			wide.push(v);
+		}
+		conv(self, &wide[0], &wide[1], window)
+	}
+
+	pub(super) fn conv_integer(&mut self) -> Result<Outputs, Reason> {
+		let (x, w) = (self.input(0)?, self.input(1)?);
+		let zeros = [self.zero_point(2)?, self.zero_point(3)?];
+		single(self.integer_conv(&x, &w, zeros)?)
+	}
+
+	pub(super) fn qlinear_conv(&mut self) -> Result<Outputs, Reason> {
+		let (x, w) = (self.input(0)?, self.input(3)?);
+		let zeros = [self.zero_point(2)?, self.zero_point(5)?];
+		let mut y = self.integer_conv(&x, &w, zeros)?;
+		let rank = x.perm.len();
+		let channels = self.dims(&w)[0];
+		let mut shape = vec![1; rank];
+		shape[1] = channels;
+		if let Some(bias) = self.optional(8)? {
+			let bias = self.reshape_to(&bias, shape.clone())?;
+			y = self.add(&y, &bias)?;
+		}
+		let mut scales = Vec::new();
+		for i in [1, 4, 6] {
+			let (scale, _) = self.widened(i)?;
+			scales.push(match self.dims(&scale).as_slice() {
+				[n] if *n > 1 => self.reshape_to(&scale, shape.clone())?,
+				_ => self.reshape_to(&scale, [])?,
+			});
+		}
+		let factor = self.factor(&scales[0], &scales[1], &scales[2])?;
+		let zero = self.input(7)?;
+		let zero = self.reshape_to(&zero, [])?;
+		single(self.quantized(&y, &factor, &zero, true)?)
+	}
+}
