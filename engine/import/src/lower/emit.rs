@@ -307,10 +307,10 @@ impl Lowering<'_> {
 		Ok((self.wide(&x)?, dtype))
 	}
 
-	/// A float tensor as f32.
+	/// A float tensor as f32, or f64 as it is.
 	pub(super) fn wide(&mut self, x: &Value) -> Result<Value, Reason> {
 		match self.dtype(x) {
-			DType::F32 => Ok(x.clone()),
+			DType::F32 | DType::F64 => Ok(x.clone()),
 			dtype if is_narrow_float(dtype) => self.cast_to(x, DType::F32),
 			dtype => Err(format!("{} is not supported here", dtype.name()).into()),
 		}
@@ -319,5 +319,5 @@ impl Lowering<'_> {
 
 /// Whether f32 holds every number of a float type.
 fn is_narrow_float(dtype: DType) -> bool {
-	matches!(dtype.name(), "FP16" | "BF16")
+	matches!(dtype, DType::F16 | DType::BF16)
 }
