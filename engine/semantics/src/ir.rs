@@ -81,7 +81,7 @@ pub enum Op {
 	/// Conversion to another element type.
 	#[codec(index = 36)]
 	Cast(Cast),
-	/// Scaled, rounded and clamped to integers of 8 bits.
+	/// Scaled, rounded and clamped to integers of 8 or 16 bits.
 	#[codec(index = 40)]
 	Quantize(Quantize),
 	/// The same bits as another element type.
