@@ -84,7 +84,7 @@ pub enum Op {
 	/// The same bits as another element type.
 	#[codec(index = 37)]
 	BitCast(BitCast),
-	/// Scaled, rounded and clamped to integers of 8 bits.
+	/// Scaled, rounded and clamped to integers of 8 or 16 bits.
 	#[codec(index = 40)]
 	Quantize(Quantize),
 	/// Matrix product `A[.., M, K] * B[.., N, K]`.
