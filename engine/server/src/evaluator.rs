@@ -8,6 +8,17 @@ pub trait Evaluator: Send + Sync + 'static {
 	/// The outputs.
 	fn outputs(&self, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError>;
 
+	/// The outputs; or none, if `wanted`, which is to be asked now and then and costs next to nothing, says that nobody waits
+	/// for them any more. An evaluator that cannot stop half-way goes on to the end.
+	fn outputs_while(
+		&self,
+		model: &Model,
+		inputs: &[Tensor],
+		_wanted: &(dyn Fn() -> bool + Sync),
+	) -> Result<Option<Vec<Tensor>>, EvalError> {
+		self.outputs(model, inputs).map(Some)
+	}
+
 	/// Gives values to `visit`, in order: all of them, or those asked for with all that they are computed from. Inputs and
 	/// weights are values too.
 	fn values(
@@ -25,6 +36,31 @@ pub trait Evaluator: Send + Sync + 'static {
 			visit(value, walk.value(value).ok_or(EvalError::Memory)?);
 		}
 		Ok(())
+	}
+}
+
+/// The reference, which can stop after any value.
+pub(crate) struct Reference;
+
+impl Evaluator for Reference {
+	fn outputs(&self, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+		assay_semantics::evaluate(model, inputs)
+	}
+
+	fn outputs_while(
+		&self,
+		model: &Model,
+		inputs: &[Tensor],
+		wanted: &(dyn Fn() -> bool + Sync),
+	) -> Result<Option<Vec<Tensor>>, EvalError> {
+		let outputs: Vec<ValueId> = (0u32..).take(model.nodes().len()).skip(model.first_output()).collect();
+		let mut walk = Walk::to(model, inputs, &outputs)?;
+		while walk.step()?.is_some() {
+			if !wanted() {
+				return Ok(None);
+			}
+		}
+		outputs.iter().map(|v| walk.take(*v)).collect::<Option<_>>().map(Some).ok_or(EvalError::Memory)
 	}
 }
 

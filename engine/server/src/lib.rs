@@ -33,12 +33,15 @@ mod evaluator;
 mod http;
 mod id;
 mod jobs;
+mod metrics;
 mod store;
 mod traces;
 
 pub use engine::{Engine, EngineOptions, Ticket};
 pub use evaluator::Evaluator;
 pub use http::serve;
+#[doc(hidden)]
+pub use http::try_body;
 pub use id::{BadName, JobKey, ModelId};
 pub use jobs::{Failure, Refusal, State};
 pub use store::{write_atomically, Store, StoreError};
