@@ -134,10 +134,7 @@ fn append(text: &str, dtype: DType, bytes: &mut Vec<u8>) -> Option<()> {
 
 /// The nearest float; none for what is finite and beyond all of them. The three floats that JSON has no numbers for are
 /// strings, as in Protocol Buffers' JSON.
-fn float<F: FromStr>(text: &str, is_finite: fn(F) -> bool) -> Option<F>
-where
-	F: Copy,
-{
+fn float<F: FromStr + Copy>(text: &str, is_finite: fn(F) -> bool) -> Option<F> {
 	match text {
 		"\"NaN\"" => "NaN".parse().ok(),
 		"\"Infinity\"" => "inf".parse().ok(),
