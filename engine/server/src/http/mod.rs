@@ -97,15 +97,17 @@ async fn body(request: Request, engine: &Engine) -> Result<Bytes, ApiError> {
 			engine.meters().received.inc_by(bytes.len() as u64);
 			Ok(bytes)
 		}
-		Ok(Err(e)) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-			let most = engine.options().max_body_bytes;
-			Err(ApiError::new(e.status(), format!("the body is longer than {most} bytes, the most this engine takes")))
-		}
+		Ok(Err(e)) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_long(engine.options().max_body_bytes)),
 		Ok(Err(e)) => Err(ApiError::new(e.status(), e.body_text())),
 		Err(_) => {
 			Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {most:?} to arrive")))
 		}
 	}
+}
+
+fn too_long(most: usize) -> ApiError {
+	let words = format!("the body is longer than {most} bytes, the most this engine takes");
+	ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, words)
 }
 
 /// The model, loaded if it is not.

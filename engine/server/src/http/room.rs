@@ -52,14 +52,16 @@ fn too_many(_: TryAcquireError) -> ApiError {
 pub(super) async fn admit(State(room): State<Room>, request: Request, next: Next) -> Result<Response, ApiError> {
 	let headers = request.headers();
 	let length = match headers.get(header::CONTENT_LENGTH) {
-		Some(length) => length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(room.max_body),
+		Some(length) => length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX),
 		// Sent in chunks: it may become as long as a body may be.
 		None if headers.contains_key(header::TRANSFER_ENCODING) => room.max_body,
 		None => 0,
 	};
+	if length > room.max_body {
+		return Err(super::too_long(room.max_body));
+	}
 	let one = room.requests.clone().try_acquire_owned().map_err(too_many)?;
-	// A longer one is refused before it is read.
-	let body = room.take(length.min(room.max_body)).map_err(too_many)?;
+	let body = room.take(length).map_err(too_many)?;
 	let response = next.run(request).await;
 	drop(body);
 	let length = response.body().size_hint().exact().unwrap_or_default();

@@ -115,8 +115,13 @@ impl Server {
 
 	pub fn with(options: EngineOptions, evaluate: impl Evaluator) -> Self {
 		let folder = Folder::new();
+		Store::open(&folder.0).unwrap().put(&DIGITS.0).unwrap();
+		Self::over(folder, options, evaluate)
+	}
+
+	/// With the models in a folder.
+	pub fn over(folder: Folder, options: EngineOptions, evaluate: impl Evaluator) -> Self {
 		let store = Store::open(&folder.0).unwrap();
-		store.put(&DIGITS.0).unwrap();
 		let engine = Arc::new(Engine::new(store, options, evaluate));
 		let (stop, stopped) = tokio::sync::oneshot::channel();
 		let (tell, told) = std::sync::mpsc::channel();
