@@ -16,11 +16,10 @@ use codec::Encode;
 use tokio::sync::watch;
 
 use crate::{
-	evaluator::Reference,
 	jobs::{Job, Jobs, Key, Lane, Task, Work},
 	metrics::Metrics,
 	traces::{self, Inquiry, OwnTrace, Traces},
-	Evaluator, Failure, JobKey, ModelId, Refusal, State, Store, StoreError,
+	Evaluator, Failure, JobKey, Kernels, ModelId, Refusal, State, Store, StoreError,
 };
 
 /// How much of everything the engine allows itself.
@@ -114,12 +113,16 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Engine {
-	/// Opens the store in a folder, which is made if needed, and starts the threads. Evaluates with the reference.
+	/// Opens the store in a folder, which is made if needed, and starts the threads. Evaluates with [`Kernels`], and is refused
+	/// where they do not give the bits of the reference.
 	pub fn open(store: impl Into<PathBuf>, options: EngineOptions) -> Result<Self, StoreError> {
-		Ok(Self::new(Store::open(store)?, options, Reference))
+		let store = Store::open(store)?;
+		let kernels = Kernels::new(options.threads, options.max_models).map_err(StoreError::Kernels)?;
+		log::debug!("the self-test of the {} kernels passed", kernels.name());
+		Ok(Self::new(store, options, kernels))
 	}
 
-	/// Starts the threads over an open store, with another evaluator than the reference.
+	/// Starts the threads over an open store, with an evaluator of the caller's choice.
 	pub fn new(store: Store, mut options: EngineOptions, evaluator: impl Evaluator) -> Self {
 		if options.threads == 0 {
 			options.threads = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -155,6 +158,11 @@ impl Engine {
 	/// The folder of models.
 	pub fn store(&self) -> &Store {
 		&self.shared.store
+	}
+
+	/// What evaluates: the instruction set of the kernels, or `reference`.
+	pub fn evaluator(&self) -> String {
+		self.shared.evaluator.name()
 	}
 
 	/// The options that are in force.

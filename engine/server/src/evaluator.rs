@@ -3,7 +3,8 @@
 use assay_semantics::{EvalError, Model, Tensor, ValueId, Walk};
 
 /// What turns inputs into values. It has to give the bits that `assay_semantics` gives: whoever gives others can be proven
-/// wrong on chain. The reference is `assay_semantics::evaluate`, which is an evaluator, as is any function like it.
+/// wrong on chain. [`crate::Kernels`] is the one that serves. The reference is `assay_semantics::evaluate`, which is an
+/// evaluator too, as is any function like it.
 pub trait Evaluator: Send + Sync + 'static {
 	/// The outputs.
 	fn outputs(&self, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError>;
@@ -37,30 +38,10 @@ pub trait Evaluator: Send + Sync + 'static {
 		}
 		Ok(())
 	}
-}
 
-/// The reference, which can stop after any value.
-pub(crate) struct Reference;
-
-impl Evaluator for Reference {
-	fn outputs(&self, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
-		assay_semantics::evaluate(model, inputs)
-	}
-
-	fn outputs_while(
-		&self,
-		model: &Model,
-		inputs: &[Tensor],
-		wanted: &(dyn Fn() -> bool + Sync),
-	) -> Result<Option<Vec<Tensor>>, EvalError> {
-		let outputs: Vec<ValueId> = (0u32..).take(model.nodes().len()).skip(model.first_output()).collect();
-		let mut walk = Walk::to(model, inputs, &outputs)?;
-		while walk.step()?.is_some() {
-			if !wanted() {
-				return Ok(None);
-			}
-		}
-		outputs.iter().map(|v| walk.take(*v)).collect::<Option<_>>().map(Some).ok_or(EvalError::Memory)
+	/// What it is called where the engine says what it is: the instruction set of the kernels, or `reference`.
+	fn name(&self) -> String {
+		"reference".into()
 	}
 }
 

@@ -10,6 +10,8 @@
 //! - Two lanes. What has a key is the chain's: its jobs, traces and investigations go first, and have a queue, memory for
 //!   bodies and threads whatever API users do. What has none is an API user's, and is dropped, queued or running, when its
 //!   client goes away or its time is over.
+//! - [`Kernels`]: evaluation with vector instructions, bit-equal to the reference, which a self-test shows before anybody
+//!   is served. `ASSAY_KERNELS` chooses the instruction set: `portable`, `avx2` or `avx512`.
 //! - Traces, for disputes: a worker publishes and opens its own, a challenger looks into somebody else's. Of a trace the
 //!   engine keeps the roots of its values, 32 bytes each; whoever asks for a value has the model run again up to it. After
 //!   a restart a trace is submitted again, and is the same.
@@ -43,6 +45,7 @@ mod evaluator;
 mod http;
 mod id;
 mod jobs;
+mod kernels;
 mod metrics;
 mod store;
 mod traces;
@@ -54,6 +57,7 @@ pub use http::serve;
 pub use http::try_body;
 pub use id::{BadName, JobKey, ModelId};
 pub use jobs::{Failure, Refusal, State};
+pub use kernels::Kernels;
 pub use store::{write_atomically, Store, StoreError};
 
 use assay_semantics::Model;

@@ -143,7 +143,8 @@ async fn serve_until_stopped(args: Serve) -> anyhow::Result<()> {
 		.await
 		.with_context(|| format!("cannot listen on {}", args.listen))?;
 	let (store, threads) = (args.store.display(), engine.options().threads);
-	log::info!("serving {models} models in {store} at http://{} on {threads} threads", listener.local_addr()?);
+	let (at, kernels) = (listener.local_addr()?, engine.evaluator());
+	log::info!("serving {models} models in {store} at http://{at} on {threads} threads, with {kernels} kernels");
 	let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
 	let mut server = tokio::spawn(serve(listener, engine, async { drop(stopped.await) }));
 	let ended = |end: Result<std::io::Result<()>, tokio::task::JoinError>| end?.context("the server stopped");

@@ -28,6 +28,9 @@ pub enum StoreError {
 		/// What is wrong with it.
 		reason: String,
 	},
+	/// The kernels cannot be used on this machine.
+	#[error("this machine must not serve: {0}")]
+	Kernels(String),
 	/// These bytes are no artifact.
 	#[error("this is no artifact of a model: {0}")]
 	NoArtifact(String),

@@ -29,9 +29,13 @@ pub(super) const VERSION: &str = "1";
 const SHORT: usize = 64 << 10;
 
 /// `GET /v2`
-pub(super) async fn server() -> Json<Value> {
-	let extensions = ["binary_tensor_data", "assay_jobs", "assay_traces"];
-	Json(json!({ "name": "assay-engine", "version": env!("CARGO_PKG_VERSION"), "extensions": extensions }))
+pub(super) async fn server(State(engine): State<Arc<Engine>>) -> Json<Value> {
+	Json(json!({
+		"name": "assay-engine",
+		"version": env!("CARGO_PKG_VERSION"),
+		"extensions": ["binary_tensor_data", "assay_jobs", "assay_traces"],
+		"kernels": engine.evaluator(),
+	}))
 }
 
 /// `GET /v2/health/live`

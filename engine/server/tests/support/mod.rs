@@ -15,7 +15,7 @@ use std::{
 };
 
 use assay_semantics::{Model, Tensor};
-use assay_server::{serve, Engine, EngineOptions, Evaluator, ModelId, Store};
+use assay_server::{serve, Engine, EngineOptions, Evaluator, Kernels, ModelId, Store};
 use serde_json::Value;
 
 /// The folder of the sample model.
@@ -108,9 +108,9 @@ pub struct Server {
 }
 
 impl Server {
-	/// With the sample model and the reference evaluation.
+	/// With the sample model and the kernels.
 	pub fn start(options: EngineOptions) -> Self {
-		Self::with(options, assay_semantics::evaluate)
+		Self::with(options, Kernels::new(2, 4).unwrap())
 	}
 
 	pub fn with(options: EngineOptions, evaluate: impl Evaluator) -> Self {

@@ -1,0 +1,150 @@
+//! Strided copies: what Transpose, Slice, Expand, Concat and Pad are made of.
+
+use crate::{memory::Shared, pool::Pool};
+
+/// One axis of a copy: elements, and the distance between them on both sides, in elements.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Axis {
+	pub(crate) len: usize,
+	pub(crate) from: isize,
+	pub(crate) to: isize,
+}
+
+/// A copy of a strided box to a strided box.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Copy {
+	/// Slowest first, and joined where possible; none for a single element.
+	axes: Vec<Axis>,
+	/// The first element on both sides.
+	from: isize,
+	to: isize,
+}
+
+/// Copies of fewer bytes are not worth a second thread.
+const WORTH: usize = 1 << 16;
+
+/// Side of the squares in which two axes are swapped.
+const SQUARE: usize = 16;
+
+impl Copy {
+	/// A copy of these axes, slowest first on the receiving side.
+	pub(crate) fn new(axes: impl IntoIterator<Item = Axis>, from: isize, to: isize) -> Self {
+		let mut joined: Vec<Axis> = Vec::new();
+		for axis in axes.into_iter().filter(|axis| axis.len != 1) {
+			match joined.last_mut() {
+				Some(last) if last.from == axis.from * axis.len as isize && last.to == axis.to * axis.len as isize => {
+					*last = Axis { len: last.len * axis.len, ..axis };
+				}
+				_ => joined.push(axis),
+			}
+		}
+		Self { axes: joined, from, to }
+	}
+
+	/// The smallest and the largest element on one side; none when nothing is copied.
+	fn bounds(&self, start: isize, stride: impl Fn(&Axis) -> isize) -> Option<(isize, isize)> {
+		let (mut low, mut high) = (start, start);
+		for axis in &self.axes {
+			let reach = stride(axis) * (isize::try_from(axis.len).ok()?.checked_sub(1).filter(|n| *n >= 0)?);
+			low += reach.min(0);
+			high += reach.max(0);
+		}
+		Some((low, high))
+	}
+
+	/// Copies elements of `size` bytes: 1, 4 or 8.
+	pub(crate) fn run(&self, pool: &Pool, size: usize, from: &[u8], to: &mut [u8]) {
+		let inside = |bounds: (isize, isize), bytes: usize| {
+			bounds.0 >= 0 && usize::try_from(bounds.1).is_ok_and(|high| (high + 1) * size <= bytes)
+		};
+		let (Some(read), Some(written)) =
+			(self.bounds(self.from, |axis| axis.from), self.bounds(self.to, |axis| axis.to))
+		else {
+			return;
+		};
+		assert!(inside(read, from.len()) && inside(written, to.len()), "a copy leaves its tensors");
+		let to = Shared(to.as_mut_ptr());
+		// SAFETY: all elements are inside, on both sides; no two tasks write the same.
+		unsafe {
+			match size {
+				1 => self.elements::<u8>(pool, from.as_ptr(), to),
+				4 => self.elements::<[u8; 4]>(pool, from.as_ptr().cast(), Shared(to.get().cast())),
+				_ => self.elements::<[u8; 8]>(pool, from.as_ptr().cast(), Shared(to.get().cast())),
+			}
+		}
+	}
+
+	unsafe fn elements<T: std::marker::Copy>(&self, pool: &Pool, from: *const T, to: Shared<T>) {
+		let from = Shared(from.wrapping_offset(self.from).cast_mut());
+		let to = Shared(to.get().wrapping_offset(self.to));
+		let count: usize = self.axes.iter().map(|axis| axis.len).product();
+		let Some((first, rest)) = self.axes.split_first() else {
+			// SAFETY: the caller's.
+			unsafe { *to.get() = *from.get() };
+			return;
+		};
+		if pool.threads() == 1 || count * size_of::<T>() < WORTH || first.len == 1 {
+			// SAFETY: the caller's.
+			unsafe { walk(&self.axes, from.get(), to.get()) };
+			return;
+		}
+		let tasks = first.len.min(4 * pool.threads());
+		let parts = |task: usize| task * first.len / tasks..(task + 1) * first.len / tasks;
+		pool.run(tasks, &|task| {
+			let part = parts(task);
+			let mut axes = vec![Axis { len: part.len(), ..*first }];
+			axes.extend_from_slice(rest);
+			let start = part.start as isize;
+			// SAFETY: the caller's; each task has its own part of the first axis.
+			unsafe {
+				walk(&axes, from.get().wrapping_offset(start * first.from), to.get().wrapping_offset(start * first.to))
+			}
+		});
+	}
+}
+
+/// Copies a box.
+unsafe fn walk<T: std::marker::Copy>(axes: &[Axis], from: *const T, to: *mut T) {
+	// SAFETY, for all of it: every element is inside, which the caller vouches for.
+	unsafe {
+		match axes {
+			[] => *to = *from,
+			[axis] => run(*axis, from, to),
+			// A transpose of two axes, in squares.
+			[a, b] if a.from == 1 && b.to == 1 => {
+				for i in (0..a.len).step_by(SQUARE) {
+					for j in (0..b.len).step_by(SQUARE) {
+						for i in i..a.len.min(i + SQUARE) {
+							let from = from.add(i);
+							let to = to.offset(i as isize * a.to);
+							for j in j..b.len.min(j + SQUARE) {
+								*to.add(j) = *from.offset(j as isize * b.from);
+							}
+						}
+					}
+				}
+			}
+			[axis, rest @ ..] => {
+				for i in 0..axis.len as isize {
+					walk(rest, from.wrapping_offset(i * axis.from), to.wrapping_offset(i * axis.to));
+				}
+			}
+		}
+	}
+}
+
+#[inline]
+unsafe fn run<T: std::marker::Copy>(axis: Axis, from: *const T, to: *mut T) {
+	// SAFETY: as in `walk`.
+	unsafe {
+		match axis {
+			Axis { len, from: 1, to: 1 } => std::ptr::copy_nonoverlapping(from, to, len),
+			Axis { len, from: 0, to: 1 } => std::slice::from_raw_parts_mut(to, len).fill(*from),
+			Axis { len, .. } => {
+				for i in 0..len as isize {
+					*to.offset(i * axis.to) = *from.offset(i * axis.from);
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,226 @@
+//! A model made ready to run.
+
+use crate::{
+	build::{build, Built},
+	isa::Modes,
+	memory::Buffer,
+	pool::Pool,
+	step::{canonicalise, tensor, Loc, Memory, Step, Work},
+	Isa,
+};
+use assay_semantics::{EvalError, Model, Tensor, TensorType, ValueId};
+use std::{
+	collections::HashMap,
+	fmt,
+	sync::{Arc, Mutex, PoisonError},
+};
+
+/// Arenas that a plan keeps for the next run.
+const KEPT: usize = 4;
+
+/// Threads that plans share. A step runs on all of them, or on the caller's alone while another plan's step has them.
+#[derive(Clone)]
+pub struct Threads(Arc<Pool>);
+
+impl Threads {
+	/// This many threads, the caller's among them; 0 for one per processor.
+	pub fn new(threads: usize) -> Self {
+		let threads = match threads {
+			0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+			n => n,
+		};
+		Self(Arc::new(Pool::new(threads)))
+	}
+
+	/// How many there are, the caller's among them.
+	pub fn count(&self) -> usize {
+		self.0.threads()
+	}
+}
+
+impl fmt::Debug for Threads {
+	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		write!(f, "Threads({})", self.count())
+	}
+}
+
+/// How a plan runs.
+#[derive(Clone, Debug)]
+pub struct Options {
+	/// The threads.
+	pub threads: Threads,
+	/// The instruction set.
+	pub isa: Isa,
+}
+
+impl Options {
+	/// This many threads (0: one per processor) and the fastest instruction set.
+	pub fn new(threads: usize) -> Self {
+		Self { threads: Threads::new(threads), isa: Isa::best() }
+	}
+}
+
+/// A model made ready to run: steps in order, packed weights, places of values. It holds what it needs of the model.
+pub struct Plan {
+	isa: Isa,
+	threads: Threads,
+	steps: Vec<Step>,
+	locs: Vec<Option<Loc>>,
+	weights: HashMap<usize, Buffer>,
+	/// Types of the inputs, which are the first values.
+	inputs: Vec<TensorType>,
+	/// Types of the outputs, which are the last values.
+	outputs: Vec<TensorType>,
+	bytes: usize,
+	arenas: Mutex<Vec<Buffer>>,
+}
+
+impl Plan {
+	/// A plan that computes the outputs. Fails only for want of memory.
+	pub fn new(model: &Model, options: &Options) -> Result<Self, EvalError> {
+		Self::build(model, options, true)
+	}
+
+	/// A plan that computes every value, for [`Plan::values`]: nothing is fused, nothing is left out. Slower.
+	pub fn traced(model: &Model, options: &Options) -> Result<Self, EvalError> {
+		Self::build(model, options, false)
+	}
+
+	fn build(model: &Model, options: &Options, fuse: bool) -> Result<Self, EvalError> {
+		let Built { steps, locs, weights, arena } = build(model, options.isa, &options.threads.0, fuse)?;
+		let header = model.header();
+		Ok(Self {
+			isa: options.isa,
+			threads: options.threads.clone(),
+			steps,
+			locs,
+			weights,
+			inputs: header.inputs,
+			outputs: header.outputs,
+			bytes: arena,
+			arenas: Mutex::default(),
+		})
+	}
+
+	/// The instruction set.
+	pub fn isa(&self) -> Isa {
+		self.isa
+	}
+
+	/// Bytes of values that a run needs at once.
+	pub fn arena_bytes(&self) -> usize {
+		self.bytes
+	}
+
+	/// The outputs on these inputs: the bits of `assay_semantics::evaluate`.
+	pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+		Ok(self.run_while(inputs, &|| true)?.unwrap_or_default())
+	}
+
+	/// The outputs; or none, once `wanted`, which is asked after each step, says that nobody waits for them any more.
+	pub fn run_while(&self, inputs: &[Tensor], wanted: &dyn Fn() -> bool) -> Result<Option<Vec<Tensor>>, EvalError> {
+		let arena = self.begin(inputs)?;
+		let memory = Memory { arena: &arena, weights: &self.weights };
+		let _modes = Modes::set();
+		for step in &self.steps {
+			step.run(self.isa, &self.threads.0, &memory)?;
+			if !wanted() {
+				self.end(arena);
+				return Ok(None);
+			}
+		}
+		let first = self.locs.len() - self.outputs.len();
+		let outputs = self.outputs.iter().zip(&self.locs[first..]).map(|(ty, loc)| {
+			let loc = loc.ok_or(EvalError::Memory)?;
+			Ok(tensor(&memory, loc, ty))
+		});
+		let outputs: Result<_, _> = outputs.collect();
+		self.end(arena);
+		outputs.map(Some)
+	}
+
+	/// Gives computed values to `visit`, in order, until it says false. Of a plan made by [`Plan::traced`] these are all
+	/// values but inputs and weights; of another, those that were not fused away.
+	pub fn values(
+		&self,
+		inputs: &[Tensor],
+		visit: &mut dyn FnMut(ValueId, &dyn Fn() -> Tensor) -> bool,
+	) -> Result<(), EvalError> {
+		let arena = self.begin(inputs)?;
+		let memory = Memory { arena: &arena, weights: &self.weights };
+		let _modes = Modes::set();
+		for step in &self.steps {
+			step.run(self.isa, &self.threads.0, &memory)?;
+			if !visit(step.value, &|| tensor(&memory, step.out, &step.ty)) {
+				break;
+			}
+		}
+		self.end(arena);
+		Ok(())
+	}
+
+	/// The shortest time of each step in so many runs, in microseconds, with what the step does. For whoever makes it faster.
+	pub fn profile(&self, inputs: &[Tensor], runs: usize) -> Result<Vec<(String, f64)>, EvalError> {
+		let mut times: Vec<(String, f64)> = self.steps.iter().map(|s| (s.describe(), f64::INFINITY)).collect();
+		for _ in 0..runs {
+			let arena = self.begin(inputs)?;
+			let memory = Memory { arena: &arena, weights: &self.weights };
+			let _modes = Modes::set();
+			for (step, (_, time)) in self.steps.iter().zip(&mut times) {
+				let start = std::time::Instant::now();
+				step.run(self.isa, &self.threads.0, &memory)?;
+				*time = time.min(start.elapsed().as_secs_f64() * 1e6);
+			}
+			self.end(arena);
+		}
+		Ok(times)
+	}
+
+	/// How many steps run the element functions of the semantics for want of a kernel, with their operators' names.
+	pub fn without_kernel(&self) -> Vec<&'static str> {
+		let op = |step: &Step| match &step.work {
+			Work::Reference { op, .. } => Some(assay_semantics::ops::name(op)),
+			_ => None,
+		};
+		self.steps.iter().filter_map(op).collect()
+	}
+
+	/// An arena with the inputs in it.
+	fn begin(&self, inputs: &[Tensor]) -> Result<Buffer, EvalError> {
+		if inputs.len() != self.inputs.len() {
+			return Err(EvalError::Inputs { expected: self.inputs.len(), got: inputs.len() });
+		}
+		for (input, (tensor, ty)) in inputs.iter().zip(&self.inputs).enumerate() {
+			if tensor.ty != *ty || ty.byte_len() != Some(tensor.bytes.len() as u64) {
+				return Err(EvalError::Input { input });
+			}
+		}
+		let kept = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop();
+		let arena = match kept {
+			Some(arena) => arena,
+			None => Buffer::new(self.bytes).ok_or(EvalError::Memory)?,
+		};
+		let memory = Memory { arena: &arena, weights: &self.weights };
+		let _modes = Modes::set();
+		for (tensor, loc) in inputs.iter().zip(&self.locs) {
+			// SAFETY: no step runs yet, and no two inputs share memory.
+			let to = unsafe { memory.bytes_mut(loc.ok_or(EvalError::Memory)?, tensor.bytes.len()) };
+			to.copy_from_slice(&tensor.bytes);
+			canonicalise(self.isa, tensor.ty.dtype, to);
+		}
+		Ok(arena)
+	}
+
+	fn end(&self, arena: Buffer) {
+		let mut arenas = self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
+		if arenas.len() < KEPT {
+			arenas.push(arena);
+		}
+	}
+}
+
+impl fmt::Debug for Plan {
+	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		write!(f, "Plan of {} steps for {}, {:?}", self.steps.len(), self.isa, self.threads)
+	}
+}

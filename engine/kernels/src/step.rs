@@ -1,0 +1,333 @@
+//! The steps of a plan, and how they run.
+
+use crate::{
+	chain::{self, Link},
+	copy::Copy,
+	depthwise::Depthwise,
+	fold,
+	gemm::{pack, panel_floats, Border, Gemm, Operands, Then},
+	memory::Buffer,
+	pool::Pool,
+	Isa,
+};
+use assay_semantics::{evaluate_node, float, DType, EvalError, Op, Tensor, TensorType, ValueId};
+use std::collections::HashMap;
+
+/// Where a value is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Loc {
+	/// In the arena, from this byte on.
+	Arena(usize),
+	/// A weight.
+	Weight(usize),
+}
+
+/// What follows a contraction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum After {
+	AddColumn(Loc),
+	MulColumn(Loc),
+	AddTensor(Loc),
+	Relu,
+}
+
+/// The right operand of a contraction.
+pub(crate) enum Right {
+	/// A weight, packed when the plan was made.
+	Packed(Buffer),
+	/// A value: `sets` of `n` columns of `k` elements, packed into `panels` each time.
+	Computed { from: Loc, panels: Loc, sets: usize, n: usize, k: usize },
+}
+
+/// A border, and where the image goes that has it.
+pub(crate) type Bordered = Option<(Border, Loc)>;
+
+/// What a step does.
+pub(crate) enum Work {
+	/// The value has the memory of another.
+	None,
+	Chain {
+		links: Vec<Link>,
+		/// With their elements.
+		operands: Vec<(Loc, usize)>,
+	},
+	Gemm {
+		gemm: Gemm,
+		left: Loc,
+		/// Elements of the left operand.
+		whole: usize,
+		right: Right,
+		border: Bordered,
+		then: Vec<After>,
+	},
+	Depthwise {
+		depthwise: Depthwise,
+		left: Loc,
+		whole: usize,
+		/// `[taps, channels]`
+		weights: Buffer,
+		border: Bordered,
+		then: Vec<After>,
+	},
+	/// With the operand's elements.
+	Reduce(fold::Reduce, Loc, usize),
+	Pool(fold::Window, Loc),
+	Move {
+		/// The bits of elements that no copy writes.
+		fill: Option<u64>,
+		/// With the operands and their bytes.
+		copies: Vec<(Copy, Loc, usize)>,
+	},
+	/// The element functions of the semantics.
+	Reference {
+		op: Op,
+		operands: Vec<(Loc, TensorType)>,
+	},
+}
+
+/// One step: it computes one value.
+pub(crate) struct Step {
+	pub(crate) value: ValueId,
+	pub(crate) work: Work,
+	pub(crate) out: Loc,
+	pub(crate) ty: TensorType,
+}
+
+/// Makes elements canonical, but for the payload of NaN, which no kernel lets out.
+pub(crate) fn canonicalise(isa: Isa, dtype: DType, bytes: &mut [u8]) {
+	match dtype {
+		DType::F32 => {
+			// SAFETY: any bits are an f32; what is not aligned stays in the ends, which are empty for aligned memory.
+			let (head, floats, tail) = unsafe { bytes.align_to_mut::<f32>() };
+			assert!(head.is_empty() && tail.is_empty(), "tensors are aligned");
+			chain::flush(isa, floats);
+		}
+		DType::Bool => bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0)),
+		_ => {}
+	}
+}
+
+/// The memory of one run.
+pub(crate) struct Memory<'a> {
+	pub(crate) arena: &'a Buffer,
+	pub(crate) weights: &'a HashMap<usize, Buffer>,
+}
+
+impl Memory<'_> {
+	/// The bytes of a value.
+	///
+	/// # Safety
+	///
+	/// Nothing writes there while the slice is used: the plan gives values that live together different memory.
+	pub(crate) unsafe fn bytes(&self, loc: Loc, len: usize) -> &[u8] {
+		match loc {
+			Loc::Arena(start) => {
+				assert!(start + len <= self.arena.bytes().len());
+				// SAFETY: inside the arena; the rest is the caller's.
+				unsafe { std::slice::from_raw_parts(self.arena.start().add(start), len) }
+			}
+			Loc::Weight(i) => self.weights.get(&i).map_or(&[], |b| &b.bytes()[..len]),
+		}
+	}
+
+	/// As above, to be written.
+	///
+	/// # Safety
+	///
+	/// Nothing else uses the memory while the slice is used.
+	#[allow(clippy::mut_from_ref)]
+	pub(crate) unsafe fn bytes_mut(&self, loc: Loc, len: usize) -> &mut [u8] {
+		let Loc::Arena(start) = loc else { return &mut [] };
+		assert!(start + len <= self.arena.bytes().len());
+		// SAFETY: inside the arena; the rest is the caller's.
+		unsafe { std::slice::from_raw_parts_mut(self.arena.start().add(start), len) }
+	}
+
+	/// As above, as f32.
+	///
+	/// # Safety
+	///
+	/// As above.
+	unsafe fn floats(&self, loc: Loc, len: usize) -> &[f32] {
+		// SAFETY: values are aligned to 64 bytes, and any bits are an f32; the rest is the caller's.
+		unsafe {
+			let bytes = self.bytes(loc, len * 4);
+			std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / 4)
+		}
+	}
+
+	/// As above, as f32, to be written.
+	///
+	/// # Safety
+	///
+	/// As above.
+	#[allow(clippy::mut_from_ref)]
+	unsafe fn floats_mut(&self, loc: Loc, len: usize) -> &mut [f32] {
+		// SAFETY: as above.
+		unsafe {
+			let bytes = self.bytes_mut(loc, len * 4);
+			std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / 4)
+		}
+	}
+}
+
+impl Step {
+	/// What the step does, in a line.
+	pub(crate) fn describe(&self) -> String {
+		let what = match &self.work {
+			Work::None => "nothing".into(),
+			Work::Chain { links, .. } => format!("chain of {}", links.len()),
+			Work::Gemm { gemm, border, then, .. } => {
+				let flops = 2.0 * (gemm.rows() * gemm.n * gemm.k * gemm.products.len()) as f64;
+				let (count, width) = (gemm.lines.count, gemm.lines.width);
+				let border = if border.is_some() || gemm.strip.is_some() { ", border" } else { "" };
+				let (k, n, products, then) = (gemm.k, gemm.n, gemm.products.len(), then.len());
+				format!("gemm {products}x {count:?}*{width} k {k} n {n} then {then}{border}, {:.1} MFLOP", flops / 1e6)
+			}
+			Work::Depthwise { depthwise, .. } => format!("depthwise of {}", depthwise.taps.len()),
+			Work::Reduce(reduce, ..) => format!("{reduce:?}"),
+			Work::Pool(window, _) => format!("pool {:?}", window.kernel),
+			Work::Move { copies, .. } => format!("move of {}", copies.len()),
+			Work::Reference { op, .. } => format!("reference {}", assay_semantics::ops::name(op)),
+		};
+		format!("%{} {}: {what}", self.value, self.ty)
+	}
+
+	/// Runs the step.
+	///
+	/// The slices taken from memory do not overlap where one is written: the plan keeps operands, scratch and output of a
+	/// step apart. That is the reason for every unsafe block here.
+	pub(crate) fn run(&self, isa: Isa, pool: &Pool, memory: &Memory) -> Result<(), EvalError> {
+		let elements = self.ty.elements().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+		let bytes = elements * self.ty.dtype.size();
+		match &self.work {
+			Work::None => {}
+			Work::Chain { links, operands } => {
+				// SAFETY: see above.
+				unsafe {
+					let operands: Vec<&[f32]> = operands.iter().map(|(loc, n)| memory.floats(*loc, *n)).collect();
+					chain::run(isa, pool, links, &operands, memory.floats_mut(self.out, elements));
+				}
+			}
+			Work::Gemm { gemm, left, whole, right, border, then } => {
+				// SAFETY: see above.
+				unsafe {
+					let b = match right {
+						Right::Packed(buffer) => buffer.floats(),
+						Right::Computed { from, panels, sets, n, k } => {
+							let panel = 2 * isa.lanes();
+							let size = panel_floats(panel, *n, *k);
+							let to = memory.floats_mut(*panels, sets * size);
+							let from = memory.floats(*from, sets * n * k);
+							for set in 0..*sets {
+								let to = &mut to[set * size..][..size];
+								pack(pool, panel, *n, *k, &from[set * n * k..][..n * k], to, |x| x);
+							}
+							memory.floats(*panels, sets * size)
+						}
+					};
+					let a = bordered(pool, memory, *left, *whole, border);
+					let then = then_of(memory, then, elements, gemm.ldc);
+					let c = memory.floats_mut(self.out, elements);
+					gemm.run(isa, pool, Operands { a, b, c, then: &then });
+				}
+			}
+			Work::Depthwise { depthwise, left, whole, weights, border, then } => {
+				// SAFETY: see above.
+				unsafe {
+					let x = bordered(pool, memory, *left, *whole, border);
+					let then = then_of(memory, then, elements, depthwise.channels);
+					depthwise.run(isa, pool, x, weights.floats(), memory.floats_mut(self.out, elements), &then);
+				}
+			}
+			Work::Reduce(reduce, x, n) => {
+				// SAFETY: see above.
+				unsafe { reduce.run(isa, pool, memory.floats(*x, *n), memory.floats_mut(self.out, elements)) }
+			}
+			Work::Pool(window, x) => {
+				let n = window.from.iter().product();
+				// SAFETY: see above.
+				unsafe { window.run(isa, pool, memory.floats(*x, n), memory.floats_mut(self.out, elements)) }
+			}
+			Work::Move { fill, copies } => {
+				let size = self.ty.dtype.size();
+				// SAFETY: see above.
+				let to = unsafe { memory.bytes_mut(self.out, bytes) };
+				if let Some(fill) = fill {
+					let element = fill.to_le_bytes();
+					to.chunks_exact_mut(size).for_each(|to| to.copy_from_slice(&element[..size]));
+				}
+				for (copy, from, n) in copies {
+					// SAFETY: see above.
+					copy.run(pool, size, unsafe { memory.bytes(*from, *n) }, to);
+				}
+			}
+			Work::Reference { op, operands } => {
+				let mut tensors = Vec::with_capacity(operands.len());
+				for (loc, ty) in operands {
+					let n = ty.byte_len().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+					// SAFETY: see above.
+					tensors.push(Tensor { ty: ty.clone(), bytes: unsafe { memory.bytes(*loc, n) }.to_vec() });
+				}
+				let out = evaluate_node(op, &tensors.iter().collect::<Vec<_>>())?;
+				// SAFETY: see above.
+				unsafe { memory.bytes_mut(self.out, bytes) }.copy_from_slice(&out.bytes);
+			}
+		}
+		Ok(())
+	}
+}
+
+/// The image with its border, or as it is.
+///
+/// # Safety
+///
+/// As in [`Step::run`].
+unsafe fn bordered<'a>(pool: &Pool, memory: &'a Memory, left: Loc, whole: usize, border: &Bordered) -> &'a [f32] {
+	// SAFETY: the caller's.
+	unsafe {
+		let x = memory.floats(left, whole);
+		match border {
+			None => x,
+			Some((border, at)) => {
+				border.run(pool, x, memory.floats_mut(*at, border.floats()));
+				memory.floats(*at, border.floats())
+			}
+		}
+	}
+}
+
+/// What follows, with its operands: `elements` in tensors, `columns` in columns.
+///
+/// # Safety
+///
+/// As in [`Step::run`].
+unsafe fn then_of(memory: &Memory, then: &[After], elements: usize, columns: usize) -> Vec<Then> {
+	// SAFETY: the caller's. `floats` checks that so many are there.
+	unsafe {
+		then.iter()
+			.map(|after| match after {
+				After::AddColumn(loc) => Then::AddColumn(memory.floats(*loc, columns).as_ptr()),
+				After::MulColumn(loc) => Then::MulColumn(memory.floats(*loc, columns).as_ptr()),
+				After::AddTensor(loc) => Then::AddTensor(memory.floats(*loc, elements).as_ptr()),
+				After::Relu => Then::Relu,
+			})
+			.collect()
+	}
+}
+
+/// The canonical tensor of a value.
+pub(crate) fn tensor(memory: &Memory, loc: Loc, ty: &TensorType) -> Tensor {
+	let n = ty.byte_len().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+	// SAFETY: called between steps, when nothing is written.
+	let mut bytes = unsafe { memory.bytes(loc, n) }.to_vec();
+	if ty.dtype == DType::F32 {
+		for x in bytes.chunks_exact_mut(4) {
+			let bits = u32::from_le_bytes([x[0], x[1], x[2], x[3]]);
+			if f32::from_bits(bits).is_nan() {
+				x.copy_from_slice(&float::NAN_BITS.to_le_bytes());
+			}
+		}
+	}
+	Tensor { ty: ty.clone(), bytes }
+}
