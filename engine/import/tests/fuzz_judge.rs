@@ -4,6 +4,7 @@ use assay_semantics::{
 	judge::{check_answer, check_demand, check_proof, check_publication},
 	prover::{Investigation, Next, Trace},
 	testing::{
+		bytes,
 		game::{around, flip, lie},
 		nodes::Kind,
 		Rng,
@@ -12,29 +13,6 @@ use assay_semantics::{
 };
 use codec::Encode;
 use std::time::{Duration, Instant};
-
-/// Changes, drops, repeats or inserts bytes, a few times.
-fn mutate(rng: &mut Rng, bytes: &mut Vec<u8>) {
-	for _ in 0..=rng.below(3) {
-		if bytes.is_empty() {
-			return;
-		}
-		let at = rng.below(bytes.len() as u64) as usize;
-		let len = (rng.below(40) as usize).min(bytes.len() - at);
-		match rng.below(6) {
-			0 => bytes[at] ^= 1 << rng.below(8),
-			1 => bytes[at] = rng.pick(&[0, 1, 2, 3, 0x7f, 0x80, 0xfc, 0xff]),
-			2 => drop(bytes.drain(at..at + len)),
-			3 => {
-				let piece = bytes[at..at + len].to_vec();
-				let to = rng.below(bytes.len() as u64) as usize;
-				bytes.splice(to..to, piece);
-			}
-			4 => bytes.truncate(at),
-			_ => bytes.extend((0..len).map(|_| rng.bits() as u8)),
-		}
-	}
-}
 
 #[test]
 fn judge_should_neither_panic_nor_convict_the_honest_when_fed_anything() {
@@ -82,11 +60,11 @@ fn judge_should_neither_panic_nor_convict_the_honest_when_fed_anything() {
 		assert!(check_proof(&id, &honest_root, states.as_ref(), &proof).is_err());
 		for _ in 0..20 {
 			let mut bytes = proof.clone();
-			mutate(&mut rng, &mut bytes);
+			bytes::mutate(&mut rng, &mut bytes, &[]);
 			let _ = check_proof(&id, &root, states.as_ref(), &bytes);
 			assert!(check_proof(&id, &honest_root, states.as_ref(), &bytes).is_err(), "{bytes:?}");
 			let mut bytes = messages[rng.below(messages.len() as u64) as usize].clone();
-			mutate(&mut rng, &mut bytes);
+			bytes::mutate(&mut rng, &mut bytes, &[]);
 			let other = &messages[rng.below(messages.len() as u64) as usize];
 			let _ = check_publication(&id, &input, &output, &bytes);
 			let _ = check_demand(&id, &bytes, other);

@@ -6,7 +6,7 @@ use crate::{
 	copy::{Axis, Copy},
 	depthwise::Depthwise,
 	fold,
-	gemm::{self, blocks, pack, panel_floats, Border, Gemm, Lines, Product, Run},
+	gemm::{self, blocks, pack, panel_floats, Border, Gemm, Lines, Product, Run, Strip},
 	memory::Buffer,
 	pool::Pool,
 	step::{After, Loc, Right, Step, Work},
@@ -449,7 +449,7 @@ impl Builder<'_> {
 			let product = |i| Product { a: at(i, batch_a) * m * k, b: at(i, batch_b) * size, c: i * m * n };
 			(lines(m), (0..count).map(product).collect())
 		};
-		let gemm = Gemm { lines, blocks: blocks([Run { offset: 0, len: k }]), k, n, ldc: n, products };
+		let gemm = Gemm { lines, blocks: blocks([Run { offset: 0, len: k }]), k, n, ldc: n, products, strip: None };
 		self.keep(ins[0])?;
 		Ok(Work::Gemm { gemm, left: ins[0], whole, right, border: None, then })
 	}
@@ -482,7 +482,17 @@ impl Builder<'_> {
 		let covered: [usize; 3] = std::array::from_fn(|i| (out[i] - 1) * stride[i] + (kernel[i] - 1) * dilation[i] + 1);
 		let needs_border = (0..3).any(|i| before[i] > 0 || covered[i] > input[i]);
 		let image = if needs_border { covered } else { input };
-		let border = needs_border.then(|| Border { from: [n, input[0], input[1], input[2], c], to: image, before });
+		// Images get their border a few lines at a time, volumes all at once.
+		let flat = kernel[0] == 1 && input[0] == 1 && before[0] == 0;
+		let strip = (needs_border && flat).then(|| Strip {
+			from: [n, input[1], input[2], c],
+			width: image[2],
+			before: [before[1], before[2]],
+			step: stride[1],
+			extent: (kernel[1] - 1) * dilation[1] + 1,
+		});
+		let border =
+			(needs_border && !flat).then(|| Border { from: [n, input[0], input[1], input[2], c], to: image, before });
 		let line = image[2] * c;
 		let lines = Lines {
 			count: [n, out[0], out[1]],
@@ -510,7 +520,7 @@ impl Builder<'_> {
 					weights.floats_mut()[i % k * c + i / k] = x;
 				}
 				let Lines { count, stride, width, step } = lines;
-				let depthwise = Depthwise { count, stride, width, step, taps, channels: c };
+				let depthwise = Depthwise { count, stride, width, step, taps, channels: c, strip };
 				let whole = n * input.iter().product::<usize>() * c;
 				return Ok(Work::Depthwise { depthwise, left: ins[0], whole, weights, border: bordered, then });
 			}
@@ -521,8 +531,8 @@ impl Builder<'_> {
 		let products = (0..groups).map(|g| Product { a: g * depth, b: g * size, c: g * columns }).collect();
 		let runs = taps.iter().map(|tap| Run { offset: *tap, len: depth });
 		let whole = n * input.iter().product::<usize>() * c;
-		let lines = lines.joined();
-		let gemm = Gemm { lines, blocks: gemm::blocks(runs), k, n: columns, ldc: o, products };
+		let lines = if strip.is_some() { lines } else { lines.joined() };
+		let gemm = Gemm { lines, blocks: gemm::blocks(runs), k, n: columns, ldc: o, products, strip };
 		Ok(Work::Gemm { gemm, left: ins[0], whole, right, border: bordered, then })
 	}
 }

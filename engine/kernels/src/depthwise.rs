@@ -1,6 +1,16 @@
 //! Convolution with one input and one output channel for each group: vectors over channels, a few pixels at a time.
 
-use crate::{gemm::Then, kernel, memory::Shared, pool::Pool, simd::Simd, Isa};
+use crate::{
+	gemm::{Scratch, Strip, Then},
+	kernel,
+	memory::Shared,
+	pool::Pool,
+	simd::Simd,
+	Isa,
+};
+
+/// Lines of output that a task with a border takes.
+const LINES: usize = 8;
 
 /// A depthwise convolution over an image whose border is real.
 #[derive(Clone, Debug)]
@@ -16,6 +26,12 @@ pub(crate) struct Depthwise {
 	pub(crate) taps: Vec<usize>,
 	/// Channels.
 	pub(crate) channels: usize,
+	/// The border, as in [`crate::gemm::Gemm`].
+	pub(crate) strip: Option<Strip>,
+}
+
+thread_local! {
+	static STRIP: Scratch = const { Scratch::new() };
 }
 
 /// One line of output.
@@ -119,33 +135,57 @@ impl Depthwise {
 			let at = [line / (b * c), line / c % b, line % c];
 			at.iter().zip(self.stride).map(|(i, s)| i * s).sum::<usize>()
 		};
-		let reach = start(lines - 1) + (self.width - 1) * self.step + self.channels;
-		assert!(self.taps.iter().all(|tap| tap + reach <= x.len()), "the input is too short");
+		let reach = (self.width - 1) * self.step + self.channels;
+		let check = |last: usize, len: usize| {
+			assert!(self.taps.iter().all(|tap| tap + last + reach <= len), "the input is too short");
+		};
 		assert!(w.len() >= self.taps.len() * self.channels, "the weights are too short");
 		let size = self.width * self.channels;
 		assert!(y.len() >= lines * size, "the output is too short");
 		let (to, then) = (Shared(y.as_mut_ptr()), Shared(std::ptr::from_ref(then).cast_mut()));
-		let tasks = lines.min(8 * pool.threads());
-		pool.run(tasks, &|task| {
-			for i in task * lines / tasks..(task + 1) * lines / tasks {
-				// SAFETY: a line belongs to one task; the bounds are checked above.
-				unsafe {
-					line(
-						isa,
-						&Line {
-							taps: &self.taps,
-							x: x.as_ptr().add(start(i)),
-							step: self.step,
-							w: w.as_ptr(),
-							y: to.get().add(i * size),
-							channels: self.channels,
-							width: self.width,
-							then: &*then.get(),
-							element: i * size,
-						},
-					)
+		// SAFETY: a line belongs to one task; the bounds are checked before.
+		let each = |i: usize, x: *const f32| unsafe {
+			line(
+				isa,
+				&Line {
+					taps: &self.taps,
+					x,
+					step: self.step,
+					w: w.as_ptr(),
+					y: to.get().add(i * size),
+					channels: self.channels,
+					width: self.width,
+					then: &*then.get(),
+					element: i * size,
+				},
+			)
+		};
+		let Some(strip) = &self.strip else {
+			check(start(lines - 1), x.len());
+			let tasks = lines.min(8 * pool.threads());
+			pool.run(tasks, &|task| {
+				for i in task * lines / tasks..(task + 1) * lines / tasks {
+					each(i, x.as_ptr().wrapping_add(start(i)));
 				}
-			}
+			});
+			return;
+		};
+		assert!(x.len() >= strip.from.iter().product(), "the image is too short");
+		let [images, _, of_image] = self.count;
+		let cuts = of_image.div_ceil(LINES).max(pool.threads().min(of_image));
+		pool.run(images * cuts, &|task| {
+			let (image, cut) = (task / cuts, task % cuts);
+			let (first, end) = (cut * of_image / cuts, (cut + 1) * of_image / cuts);
+			STRIP.with(|scratch| {
+				scratch.with(strip.floats(end - first), |to| {
+					let to = to.expect("memory for a few lines of an image");
+					strip.fill(image, first, end - first, x, to);
+					check((end - first - 1) * self.stride[2], to.len());
+					for i in first..end {
+						each(image * of_image + i, to.as_ptr().wrapping_add((i - first) * self.stride[2]));
+					}
+				})
+			});
 		});
 	}
 }

@@ -114,20 +114,29 @@ impl Plan {
 
 	/// The outputs on these inputs: the bits of `assay_semantics::evaluate`.
 	pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError> {
+		Ok(self.run_while(inputs, &|| true)?.unwrap_or_default())
+	}
+
+	/// The outputs; or none, once `wanted`, which is asked after each step, says that nobody waits for them any more.
+	pub fn run_while(&self, inputs: &[Tensor], wanted: &dyn Fn() -> bool) -> Result<Option<Vec<Tensor>>, EvalError> {
 		let arena = self.begin(inputs)?;
 		let memory = Memory { arena: &arena, weights: &self.weights };
 		let _modes = Modes::set();
 		for step in &self.steps {
 			step.run(self.isa, &self.threads.0, &memory)?;
+			if !wanted() {
+				self.end(arena);
+				return Ok(None);
+			}
 		}
 		let first = self.locs.len() - self.outputs.len();
 		let outputs = self.outputs.iter().zip(&self.locs[first..]).map(|(ty, loc)| {
 			let loc = loc.ok_or(EvalError::Memory)?;
 			Ok(tensor(&memory, loc, ty))
 		});
-		let outputs = outputs.collect();
+		let outputs: Result<_, _> = outputs.collect();
 		self.end(arena);
-		outputs
+		outputs.map(Some)
 	}
 
 	/// Gives computed values to `visit`, in order, until it says false. Of a plan made by [`Plan::traced`] these are all

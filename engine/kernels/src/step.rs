@@ -180,7 +180,7 @@ impl Step {
 			Work::Gemm { gemm, border, then, .. } => {
 				let flops = 2.0 * (gemm.rows() * gemm.n * gemm.k * gemm.products.len()) as f64;
 				let (count, width) = (gemm.lines.count, gemm.lines.width);
-				let border = if border.is_some() { ", border" } else { "" };
+				let border = if border.is_some() || gemm.strip.is_some() { ", border" } else { "" };
 				let (k, n, products, then) = (gemm.k, gemm.n, gemm.products.len(), then.len());
 				format!("gemm {products}x {count:?}*{width} k {k} n {n} then {then}{border}, {:.1} MFLOP", flops / 1e6)
 			}

@@ -1,15 +1,14 @@
 //! The engine: models in memory, threads that evaluate, tickets for those who wait.
 
 use std::{
-	collections::HashMap,
-	fmt::Write,
+	collections::{HashMap, HashSet},
 	panic::{catch_unwind, AssertUnwindSafe},
 	path::PathBuf,
 	sync::{
-		atomic::{AtomicU64, Ordering},
-		Arc, Condvar, Mutex, MutexGuard, PoisonError,
+		atomic::{AtomicBool, Ordering},
+		Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
 	},
-	time::Duration,
+	time::{Duration, Instant},
 };
 
 use assay_semantics::{side_byte_len, EvalError, Model, Tensor, TensorType};
@@ -17,7 +16,8 @@ use codec::Encode;
 use tokio::sync::watch;
 
 use crate::{
-	jobs::{Job, Jobs, Key, Task, Work},
+	jobs::{Job, Jobs, Key, Lane, Task, Work},
+	metrics::Metrics,
 	traces::{self, Inquiry, OwnTrace, Traces},
 	Evaluator, Failure, JobKey, Kernels, ModelId, Refusal, State, Store, StoreError,
 };
@@ -25,16 +25,28 @@ use crate::{
 /// How much of everything the engine allows itself.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
-	/// Threads that evaluate; 0 for one per processor.
+	/// Evaluations at once; 0 for one per processor. The chain's jobs never wait for those of API users: where these have
+	/// all threads, there are more for a while.
 	pub threads: usize,
-	/// Jobs that may wait for a thread.
+	/// Evaluations at once for users of the Open Inference Protocol; 0 for as many as `threads`.
+	pub max_running: usize,
+	/// Jobs that may wait for a thread: so many of the chain, and so many of API users.
 	pub max_queue: usize,
-	/// Bytes of input that may wait for a thread.
+	/// Bytes of input that may wait for a thread, on each of the two sides.
 	pub max_queue_bytes: usize,
 	/// Bytes of one request's body.
 	pub max_body_bytes: usize,
-	/// Bytes of all bodies that are being read or answered.
+	/// Bytes of all bodies that are being read or answered, on each of the two sides.
 	pub max_bodies_bytes: usize,
+	/// Bytes of one reply to an API user.
+	pub max_output_bytes: usize,
+	/// What a body may take to arrive.
+	pub max_body_time: Duration,
+	/// What an API user's request may take from the arrival of its body to the answer.
+	pub max_infer_time: Duration,
+	/// Connections that are open at once. API users have at most half of them at work; where all are taken, the one that is
+	/// idle longest is closed.
+	pub max_connections: usize,
 	/// Results that are kept for those who ask again.
 	pub max_results: usize,
 	/// Bytes of results that are kept.
@@ -51,10 +63,15 @@ impl Default for EngineOptions {
 	fn default() -> Self {
 		Self {
 			threads: 0,
+			max_running: 0,
 			max_queue: 256,
 			max_queue_bytes: 256 << 20,
 			max_body_bytes: 16 << 20,
 			max_bodies_bytes: 256 << 20,
+			max_output_bytes: 64 << 20,
+			max_body_time: Duration::from_secs(30),
+			max_infer_time: Duration::from_secs(60),
+			max_connections: 1024,
 			max_results: 10_000,
 			max_result_bytes: 256 << 20,
 			max_models: 16,
@@ -74,33 +91,20 @@ struct Shared {
 	options: EngineOptions,
 	evaluator: Arc<dyn Evaluator>,
 	models: Mutex<Models>,
-	/// Held while a model is loaded, so that no model is loaded twice at once.
-	loading: Mutex<()>,
+	/// The models that are being loaded: none is loaded twice at once, and none waits for another.
+	loading: Mutex<HashSet<ModelId>>,
+	loaded: Condvar,
 	jobs: Mutex<Jobs>,
 	traces: Traces,
 	work: Condvar,
-	counters: Counters,
+	metrics: Metrics,
+	draining: AtomicBool,
 }
 
 #[derive(Default)]
 struct Models {
 	by_id: HashMap<ModelId, (Arc<Model>, u64)>,
 	tick: u64,
-}
-
-#[derive(Default)]
-struct Counters {
-	started: AtomicU64,
-	done: AtomicU64,
-	failed: AtomicU64,
-	panicked: AtomicU64,
-	refused: AtomicU64,
-	loaded: AtomicU64,
-	traced: AtomicU64,
-}
-
-fn count(counter: &AtomicU64) {
-	counter.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A panic on another thread leaves our tables whole: nothing that can panic runs while they are locked.
@@ -123,22 +127,29 @@ impl Engine {
 		if options.threads == 0 {
 			options.threads = std::thread::available_parallelism().map_or(1, |n| n.get());
 		}
+		if options.max_running == 0 || options.max_running > options.threads {
+			options.max_running = options.threads;
+		}
 		let shared = Arc::new(Shared {
 			store,
 			evaluator: Arc::new(evaluator),
 			models: Mutex::default(),
 			loading: Mutex::default(),
+			loaded: Condvar::new(),
 			jobs: Mutex::new(Jobs::new(&options)),
 			traces: Traces::new(options.max_traces, options.max_value_bytes),
 			work: Condvar::new(),
-			counters: Counters::default(),
+			metrics: Metrics::new(),
+			draining: AtomicBool::new(false),
 			options,
 		});
-		for i in 0..shared.options.threads {
+		// Enough for the chain when API users have all they may have.
+		let threads = shared.options.threads + shared.options.max_running;
+		for i in 0..threads {
 			let of_thread = shared.clone();
 			let started = std::thread::Builder::new().name(format!("inference-{i}")).spawn(move || of_thread.work());
 			if let Err(e) = started {
-				log::error!("cannot start inference thread {i} of {}: {e}", shared.options.threads);
+				log::error!("cannot start inference thread {i} of {threads}: {e}");
 			}
 		}
 		Self { shared }
@@ -169,13 +180,19 @@ impl Engine {
 		lock(&self.shared.models).get(id)
 	}
 
+	/// Whether the model is in memory, without counting that as a use.
+	pub(crate) fn is_loaded(&self, id: ModelId) -> bool {
+		lock(&self.shared.models).by_id.contains_key(&id)
+	}
+
 	/// Starts a job, or finds the one that was started under the same key before. The input is that of all input
 	/// tensors, one after the other, raw and little-endian.
 	pub fn submit(&self, key: JobKey, model: ModelId, input: Vec<u8>) -> Result<Ticket, Refusal> {
 		self.take(Job::new(Some(Key::Job(key)), model, input, Work::Infer))
 	}
 
-	/// Starts a job that nobody can ask for again; it is dropped from the queue with its ticket.
+	/// Starts a job that nobody can ask for again: an API user's. It is dropped with its ticket, queued or running.
+	/// Where the evaluator can stop half-way, it does.
 	pub fn submit_once(&self, model: ModelId, input: Vec<u8>) -> Result<Ticket, Refusal> {
 		self.take(Job::new(None, model, input, Work::Infer))
 	}
@@ -214,12 +231,12 @@ impl Engine {
 	}
 
 	fn ticket(&self, key: &Key) -> Option<Ticket> {
-		lock(&self.shared.jobs).find(key).map(|job| Ticket { state: job.state.subscribe() })
+		lock(&self.shared.jobs).find(key).map(|job| Ticket::new(&job, &self.shared))
 	}
 
 	fn take(&self, job: Job) -> Result<Ticket, Refusal> {
 		let refused = |refusal| {
-			count(&self.shared.counters.refused);
+			self.shared.metrics.refused.inc();
 			Err(refusal)
 		};
 		let is_stored = self.loaded(job.model).is_some() || self.shared.store.contains(job.model);
@@ -227,43 +244,55 @@ impl Engine {
 		// A trace that is gone has to be built again.
 		let is_lost = |known: &Job| known.built().is_some_and(|id| self.shared.traces.get(&id).is_none());
 		match jobs.same(&job).map(|known| known.filter(|known| !is_lost(known))) {
-			Ok(Some(known)) => return Ok(Ticket { state: known.state.subscribe() }),
+			Ok(Some(known)) => {
+				self.shared.metrics.found.inc();
+				return Ok(Ticket::new(&known, &self.shared));
+			}
 			Ok(None) if !is_stored => return refused(Refusal::UnknownModel(job.model)),
 			Ok(None) => {}
 			Err(refusal) => return refused(refusal),
 		}
 		let job = Arc::new(job);
-		let ticket = Ticket { state: job.state.subscribe() };
+		let ticket = Ticket::new(&job, &self.shared);
 		if let Err(refusal) = jobs.push(job) {
+			// A ticket that goes looks into the queue.
+			drop(jobs);
 			return refused(refusal);
 		}
+		drop(jobs);
 		self.shared.work.notify_one();
 		Ok(ticket)
 	}
 
-	/// Counters and gauges, in the text format of Prometheus.
+	/// Counters, gauges and histograms, in the text format of OpenMetrics.
 	pub fn metrics(&self) -> String {
-		let counters = &self.shared.counters;
-		let queued = lock(&self.shared.jobs).queued() as u64;
-		let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-		let mut text = String::new();
-		for (name, kind, help, value) in [
-			("jobs_started_total", "counter", "Evaluations begun.", get(&counters.started)),
-			("jobs_done_total", "counter", "Evaluations that gave an output.", get(&counters.done)),
-			("jobs_failed_total", "counter", "Jobs that gave none.", get(&counters.failed)),
-			("jobs_panicked_total", "counter", "Jobs that failed by an error in the engine.", get(&counters.panicked)),
-			("jobs_refused_total", "counter", "Jobs that were not taken.", get(&counters.refused)),
-			("jobs_queued", "gauge", "Jobs that wait for a thread.", queued),
-			("models_loaded_total", "counter", "Models read from the store.", get(&counters.loaded)),
-			("traces_built_total", "counter", "Traces built.", get(&counters.traced)),
-			("traces_kept", "gauge", "Traces whose roots are kept.", self.shared.traces.len() as u64),
-			("values_kept", "gauge", "Values of traces in memory.", self.shared.traces.values() as u64),
-		] {
-			// Writing to a string cannot fail.
-			let _ = write!(text, "# HELP assay_engine_{name} {help}\n# TYPE assay_engine_{name} {kind}\n");
-			let _ = writeln!(text, "assay_engine_{name} {value}");
+		let metrics = &self.shared.metrics;
+		{
+			let jobs = lock(&self.shared.jobs);
+			Lane::ALL.into_iter().for_each(|lane| metrics.set_lane(lane, jobs.queued(lane), jobs.running(lane)));
 		}
-		text
+		let number = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+		let (found, computed) = self.shared.traces.lookups();
+		for (counter, now) in [(&metrics.values_found, found), (&metrics.values_computed, computed)] {
+			counter.inc_by(now.saturating_sub(counter.get()));
+		}
+		metrics.traces_kept.set(number(self.shared.traces.len()));
+		metrics.values_kept.set(number(self.shared.traces.values()));
+		// Writing to a string cannot fail.
+		metrics.encoded().unwrap_or_default()
+	}
+
+	pub(crate) fn meters(&self) -> &Metrics {
+		&self.shared.metrics
+	}
+
+	/// Says that the engine is going down: it is not ready any more, and does what it has taken.
+	pub(crate) fn drain(&self) {
+		self.shared.draining.store(true, Ordering::Relaxed);
+	}
+
+	pub(crate) fn is_draining(&self) -> bool {
+		self.shared.draining.load(Ordering::Relaxed)
 	}
 }
 
@@ -277,9 +306,16 @@ impl Drop for Engine {
 /// A way to watch one job.
 pub struct Ticket {
 	state: watch::Receiver<State>,
+	/// Of a job that nobody else can ask for.
+	own: Option<(Weak<Job>, Weak<Shared>)>,
 }
 
 impl Ticket {
+	fn new(job: &Arc<Job>, shared: &Arc<Shared>) -> Self {
+		let own = (job.lane() == Lane::Api).then(|| (Arc::downgrade(job), Arc::downgrade(shared)));
+		Self { state: job.state.subscribe(), own }
+	}
+
 	/// How far the job is.
 	pub fn state(&self) -> State {
 		self.state.borrow().clone()
@@ -295,6 +331,17 @@ impl Ticket {
 	/// Waits until the job is finished.
 	pub async fn finished(mut self) -> Result<State, Refusal> {
 		self.state.wait_for(State::is_final).await.map(|state| state.clone()).map_err(|_| Refusal::Closing)
+	}
+}
+
+impl Drop for Ticket {
+	/// What nobody waits for makes room in the queue. If it runs, it ends once the evaluator sees that nobody listens.
+	fn drop(&mut self) {
+		let Some((job, shared)) = self.own.take() else { return };
+		let (Some(job), Some(shared)) = (job.upgrade(), shared.upgrade()) else { return };
+		if !self.state.borrow().is_final() && lock(&shared.jobs).drop_queued(&job) {
+			shared.metrics.cancelled.inc();
+		}
 	}
 }
 
@@ -316,17 +363,38 @@ impl Models {
 	}
 }
 
+/// The right to load a model.
+struct Loading<'a>(&'a Shared, ModelId);
+
+impl Drop for Loading<'_> {
+	fn drop(&mut self) {
+		lock(&self.0.loading).remove(&self.1);
+		self.0.loaded.notify_all();
+	}
+}
+
 impl Shared {
 	fn model(&self, id: ModelId) -> Result<Arc<Model>, StoreError> {
-		if let Some(model) = lock(&self.models).get(id) {
+		let in_memory = || {
+			lock(&self.models).get(id).inspect(|_| {
+				self.metrics.in_memory.inc();
+			})
+		};
+		if let Some(model) = in_memory() {
 			return Ok(model);
 		}
-		let _loading = lock(&self.loading);
-		if let Some(model) = lock(&self.models).get(id) {
+		let mut loading = lock(&self.loading);
+		while loading.contains(&id) {
+			loading = self.loaded.wait(loading).unwrap_or_else(PoisonError::into_inner);
+		}
+		if let Some(model) = in_memory() {
 			return Ok(model);
 		}
+		loading.insert(id);
+		drop(loading);
+		let _loading = Loading(self, id);
 		let model = self.store.get(id).map(Arc::new).inspect_err(|e| log::error!("{e}"))?;
-		count(&self.counters.loaded);
+		self.metrics.loaded.inc();
 		log::info!("loaded model {id}");
 		lock(&self.models).keep(id, model.clone(), self.options.max_models);
 		Ok(model)
@@ -335,24 +403,27 @@ impl Shared {
 	/// What each thread does until the engine is dropped.
 	fn work(&self) {
 		while let Some(job) = self.next() {
-			if job.is_abandoned() {
-				continue;
-			}
 			job.state.send_replace(State::Running);
-			count(&self.counters.started);
-			let Some(task) = job.take() else { continue };
-			let state = match catch_unwind(AssertUnwindSafe(|| self.run(job.model, &job.digest, task))) {
-				Ok(Ok(output)) => {
-					count(&self.counters.done);
+			self.metrics.started.inc();
+			let since = Instant::now();
+			let ran = catch_unwind(AssertUnwindSafe(|| job.take().map_or(Ok(None), |task| self.run(&job, task))));
+			self.metrics.evaluated(job.lane(), since.elapsed());
+			let state = match ran {
+				Ok(Ok(Some(output))) => {
+					self.metrics.done.inc();
 					State::Done(Arc::new(output))
 				}
+				Ok(Ok(None)) => {
+					self.metrics.cancelled.inc();
+					State::Failed(Failure::Engine("stopped: nobody waits for it".into()))
+				}
 				Ok(Err(failure)) => {
-					count(&self.counters.failed);
+					self.metrics.failed.inc();
 					State::Failed(failure)
 				}
 				Err(panic) => {
-					count(&self.counters.failed);
-					count(&self.counters.panicked);
+					self.metrics.failed.inc();
+					self.metrics.panicked.inc();
 					let failure = Failure::Panic(format!("an error in the engine: {}", panic_message(&*panic)));
 					log::error!("model {}: {failure}", job.model);
 					State::Failed(failure)
@@ -375,26 +446,38 @@ impl Shared {
 		}
 	}
 
-	fn run(&self, id: ModelId, digest: &[u8; 32], task: Task) -> Result<Vec<u8>, Failure> {
+	/// What the job gives; none if nobody waits for it any more.
+	fn run(&self, job: &Job, task: Task) -> Result<Option<Vec<u8>>, Failure> {
+		let (id, digest) = (job.model, &job.digest);
 		match task.work {
-			Work::Infer => self.infer(id, task.input),
-			Work::Trace => Ok(self.trace(id, digest, &task.input)?.publication().encode()),
-			Work::Open(trace) => traces::open(&trace, &task.input),
+			Work::Infer => self.infer(id, task.input, &|| !job.is_abandoned()),
+			Work::Trace => Ok(Some(self.trace(id, digest, &task.input)?.publication().encode())),
+			Work::Open(trace) => traces::open(&trace, &task.input).map(Some),
 			Work::Investigate => {
 				let inquiry = Inquiry::decode(&task.input)?;
 				let digest = Job::digest_of(&inquiry.input);
-				inquiry.advise(self.trace(id, &digest, &inquiry.input)?)
+				inquiry.advise(self.trace(id, &digest, &inquiry.input)?).map(Some)
 			}
 		}
 	}
 
-	fn infer(&self, id: ModelId, input: Vec<u8>) -> Result<Vec<u8>, Failure> {
+	fn infer(
+		&self,
+		id: ModelId,
+		input: Vec<u8>,
+		wanted: &(dyn Fn() -> bool + Sync),
+	) -> Result<Option<Vec<u8>>, Failure> {
+		if !wanted() {
+			return Ok(None);
+		}
 		let model = self.model(id).map_err(|e| Failure::Engine(e.to_string()))?;
 		let inputs = split(&model.header().inputs, &input)?;
 		drop(input);
-		let outputs = self.evaluator.outputs(&model, &inputs).map_err(evaluation)?;
-		let bytes = outputs.into_iter().map(|output| output.bytes);
-		Ok(bytes.reduce(|joined, next| [joined, next].concat()).unwrap_or_default())
+		let outputs = self.evaluator.outputs_while(&model, &inputs, wanted).map_err(evaluation)?;
+		Ok(outputs.map(|outputs| match <[Tensor; 1]>::try_from(outputs) {
+			Ok([output]) => output.bytes,
+			Err(outputs) => outputs.iter().map(|output| &output.bytes[..]).collect::<Vec<_>>().concat(),
+		}))
 	}
 
 	/// The trace of an input with this digest, built if it is not there.
@@ -404,7 +487,7 @@ impl Shared {
 		let built = self.traces.build(traces::trace_id(id, digest), &self.evaluator, model, inputs);
 		let (trace, is_new) = built.map_err(evaluation)?;
 		if is_new {
-			count(&self.counters.traced);
+			self.metrics.traced.inc();
 		}
 		Ok(trace)
 	}

@@ -9,6 +9,17 @@ pub trait Evaluator: Send + Sync + 'static {
 	/// The outputs.
 	fn outputs(&self, model: &Model, inputs: &[Tensor]) -> Result<Vec<Tensor>, EvalError>;
 
+	/// The outputs; or none, if `wanted`, which is to be asked now and then and costs next to nothing, says that nobody waits
+	/// for them any more. An evaluator that cannot stop half-way goes on to the end.
+	fn outputs_while(
+		&self,
+		model: &Model,
+		inputs: &[Tensor],
+		_wanted: &(dyn Fn() -> bool + Sync),
+	) -> Result<Option<Vec<Tensor>>, EvalError> {
+		self.outputs(model, inputs).map(Some)
+	}
+
 	/// Gives values to `visit`, in order: all of them, or those asked for with all that they are computed from. Inputs and
 	/// weights are values too.
 	fn values(

@@ -1,8 +1,12 @@
-//! Jobs, by key: the queue of those to do, and the results of those done.
+//! Jobs: the queues of those to do, and by key the results of those done.
+//!
+//! There are two lanes. What has a key is the chain's: it is first in line, and finds a thread whatever else runs. What has
+//! none is an API user's.
 
 use std::{
 	collections::{BTreeMap, HashMap, VecDeque},
 	sync::{Arc, Mutex, PoisonError},
+	time::Duration,
 };
 
 use tokio::sync::watch;
@@ -62,6 +66,11 @@ pub enum Refusal {
 	/// There is no room for another job; the same call may be made again later.
 	#[error("the queue is full; try again later")]
 	QueueFull,
+	/// The engine lets nobody wait that long.
+	#[error(
+		"no answer in {0:?}, the most that this engine gives a request; try again later, or ask its operator for more"
+	)]
+	TooSlow(Duration),
 	/// The engine is going down.
 	#[error("the engine is shutting down")]
 	Closing,
@@ -105,7 +114,8 @@ pub(crate) struct Job {
 
 impl Job {
 	pub(crate) fn new(key: Option<Key>, model: ModelId, input: Vec<u8>, work: Work) -> Self {
-		let digest = Self::digest_of(&input);
+		// Nobody compares what has no key.
+		let digest = key.as_ref().map_or([0; 32], |_| Self::digest_of(&input));
 		let (input_len, task) = (input.len(), Mutex::new(Some(Task { input, work })));
 		Self { key, model, digest, input_len, task, state: watch::Sender::new(State::Queued) }
 	}
@@ -117,9 +127,9 @@ impl Job {
 
 	/// A job that is known by all that goes into it.
 	pub(crate) fn asked(of: &[u8; 32], model: ModelId, input: Vec<u8>, work: Work) -> Self {
-		let mut job = Self::new(None, model, input, work);
-		job.key = Some(Key::Asked(assay_semantics::hash(b"assay/engine/asked", &[of, &job.digest])));
-		job
+		let digest = Self::digest_of(&input);
+		let key = Key::Asked(assay_semantics::hash(b"assay/engine/asked", &[of, &digest]));
+		Self::new(Some(key), model, input, work)
 	}
 
 	/// What to do, which the one thread that runs the job takes away.
@@ -138,8 +148,44 @@ impl Job {
 		self.key.is_none() && self.state.receiver_count() == 0
 	}
 
+	/// The lane it is on.
+	pub(crate) fn lane(&self) -> Lane {
+		match self.key {
+			Some(_) => Lane::Chain,
+			None => Lane::Api,
+		}
+	}
+
 	fn is_same(&self, model: ModelId, digest: &[u8; 32]) -> bool {
 		self.model == model && self.digest == *digest
+	}
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Lane {
+	Chain,
+	Api,
+}
+
+impl Lane {
+	pub(crate) const ALL: [Self; 2] = [Self::Chain, Self::Api];
+}
+
+/// What waits, and how much runs.
+#[derive(Default)]
+struct Queue {
+	jobs: VecDeque<Arc<Job>>,
+	bytes: usize,
+	running: usize,
+}
+
+impl Queue {
+	fn pop(&mut self) -> Option<Arc<Job>> {
+		let job = self.jobs.pop_front()?;
+		self.bytes = self.bytes.saturating_sub(job.input_len);
+		self.running += 1;
+		Some(job)
 	}
 }
 
@@ -150,19 +196,22 @@ struct Kept {
 	tick: u64,
 }
 
-/// All jobs. Waiting and running ones are bounded by the queue; finished ones by count and bytes, those go first that
+/// All jobs. Waiting and running ones are bounded by the queues; finished ones by count and bytes, those go first that
 /// nobody has asked for longest.
 pub(crate) struct Jobs {
 	max_queue: usize,
 	max_queue_bytes: usize,
 	max_results: usize,
 	max_result_bytes: usize,
+	/// Jobs that run at once, of the chain; API users have what these leave.
+	threads: usize,
+	max_running: usize,
 	by_key: HashMap<Key, (Arc<Job>, Option<Kept>)>,
 	by_age: BTreeMap<u64, Key>,
 	kept_bytes: usize,
 	tick: u64,
-	queue: VecDeque<Arc<Job>>,
-	queue_bytes: usize,
+	chain: Queue,
+	api: Queue,
 	closing: bool,
 }
 
@@ -173,12 +222,14 @@ impl Jobs {
 			max_queue_bytes: options.max_queue_bytes,
 			max_results: options.max_results,
 			max_result_bytes: options.max_result_bytes,
+			threads: options.threads.max(1),
+			max_running: options.max_running,
 			by_key: HashMap::new(),
 			by_age: BTreeMap::new(),
 			kept_bytes: 0,
 			tick: 0,
-			queue: VecDeque::new(),
-			queue_bytes: 0,
+			chain: Queue::default(),
+			api: Queue::default(),
 			closing: false,
 		}
 	}
@@ -187,14 +238,35 @@ impl Jobs {
 		self.closing
 	}
 
-	pub(crate) fn queued(&self) -> usize {
-		self.queue.len()
+	/// How many wait on a lane.
+	pub(crate) fn queued(&self, lane: Lane) -> usize {
+		self.lane(lane).jobs.len()
+	}
+
+	/// How many of a lane are on threads.
+	pub(crate) fn running(&self, lane: Lane) -> usize {
+		self.lane(lane).running
+	}
+
+	fn lane(&self, lane: Lane) -> &Queue {
+		match lane {
+			Lane::Chain => &self.chain,
+			Lane::Api => &self.api,
+		}
+	}
+
+	fn lane_mut(&mut self, lane: Lane) -> &mut Queue {
+		match lane {
+			Lane::Chain => &mut self.chain,
+			Lane::Api => &mut self.api,
+		}
 	}
 
 	/// Takes no more jobs, and forgets those not begun: their callers see that the sender is gone.
 	pub(crate) fn close(&mut self) {
 		self.closing = true;
-		self.queue.clear();
+		self.chain.jobs.clear();
+		self.api.jobs.clear();
 		self.by_key.retain(|_, (job, _)| !matches!(*job.state.borrow(), State::Queued));
 	}
 
@@ -221,34 +293,51 @@ impl Jobs {
 		}
 	}
 
-	/// Puts a job that is not known yet at the end of the queue.
+	/// Puts a job that is not known yet at the end of its lane's queue.
 	pub(crate) fn push(&mut self, job: Arc<Job>) -> Result<(), Refusal> {
 		if self.closing {
 			return Err(Refusal::Closing);
 		}
-		let bytes = self.queue_bytes.saturating_add(job.input_len);
+		let (max_queue, max_bytes) = (self.max_queue, self.max_queue_bytes);
+		let queue = self.lane_mut(job.lane());
+		let bytes = queue.bytes.saturating_add(job.input_len);
 		// An input larger than the whole bound is taken when nothing else waits: it has passed the bound on bodies.
-		if self.queue.len() >= self.max_queue || (bytes > self.max_queue_bytes && !self.queue.is_empty()) {
+		if queue.jobs.len() >= max_queue || (bytes > max_bytes && !queue.jobs.is_empty()) {
 			return Err(Refusal::QueueFull);
 		}
+		queue.bytes = bytes;
+		queue.jobs.push_back(job.clone());
 		if let Some(key) = &job.key {
 			self.forget(key);
 			self.by_key.insert(key.clone(), (job.clone(), None));
 		}
-		self.queue_bytes = bytes;
-		self.queue.push_back(job);
 		Ok(())
 	}
 
-	/// The next job to run.
+	/// The next job to run, if one may run now. Whoever takes it says so when it ends: [`Jobs::finish`].
 	pub(crate) fn pop(&mut self) -> Option<Arc<Job>> {
-		let job = self.queue.pop_front()?;
-		self.queue_bytes = self.queue_bytes.saturating_sub(job.input_len);
-		Some(job)
+		if self.chain.running < self.threads {
+			if let Some(job) = self.chain.pop() {
+				return Some(job);
+			}
+		}
+		let is_room = self.chain.running + self.api.running < self.threads && self.api.running < self.max_running;
+		is_room.then(|| self.api.pop()).flatten()
+	}
+
+	/// Takes a job out of its queue, if it is there still.
+	pub(crate) fn drop_queued(&mut self, job: &Arc<Job>) -> bool {
+		let queue = self.lane_mut(job.lane());
+		let Some(at) = queue.jobs.iter().position(|queued| Arc::ptr_eq(queued, job)) else { return false };
+		queue.jobs.remove(at);
+		queue.bytes = queue.bytes.saturating_sub(job.input_len);
+		true
 	}
 
 	/// Tells everybody who waits, and keeps the result for those who come later.
 	pub(crate) fn finish(&mut self, job: &Job, state: State) {
+		let queue = self.lane_mut(job.lane());
+		queue.running = queue.running.saturating_sub(1);
 		let cost = match &state {
 			State::Done(output) => output.len(),
 			_ => 0,
@@ -329,6 +418,45 @@ mod tests {
 		jobs.push(job("b", &[0; 6])).unwrap();
 		assert_eq!(jobs.push(job("c", &[0; 6])), Err(Refusal::QueueFull));
 		jobs.push(job("d", &[0; 4])).unwrap();
+	}
+
+	#[test]
+	fn chain_should_be_first_and_never_wait_for_users_when_both_ask() {
+		let mut jobs = Jobs::new(&EngineOptions { threads: 2, max_running: 2, ..Default::default() });
+		let asked = || Arc::new(Job::new(None, ModelId([1; 32]), vec![], Work::Infer));
+		let lane = |job: Option<Arc<Job>>| job.map(|job| job.lane());
+		for _ in 0..3 {
+			jobs.push(asked()).unwrap();
+		}
+		let users = [jobs.pop().unwrap(), jobs.pop().unwrap()];
+		assert!(jobs.pop().is_none());
+		for key in ["a", "b", "c"] {
+			jobs.push(job(key, b"")).unwrap();
+		}
+		// Both run at once though users have all threads; the third waits for one of them.
+		assert_eq!(lane(jobs.pop()), Some(Lane::Chain));
+		let second = jobs.pop().unwrap();
+		assert_eq!((second.lane(), jobs.pop().is_none()), (Lane::Chain, true));
+		// Users begin nothing while the chain has the threads.
+		users.iter().for_each(|job| jobs.finish(job, State::Done(Arc::default())));
+		assert!(jobs.pop().is_none());
+		jobs.finish(&second, State::Done(Arc::default()));
+		assert_eq!(lane(jobs.pop()), Some(Lane::Chain));
+		assert_eq!((jobs.queued(Lane::Api), jobs.running(Lane::Chain)), (1, 2));
+	}
+
+	#[test]
+	fn queue_should_have_room_when_a_waiting_job_is_dropped() {
+		let mut jobs = Jobs::new(&EngineOptions { max_queue: 1, ..Default::default() });
+		let asked = || Arc::new(Job::new(None, ModelId([1; 32]), vec![0; 8], Work::Infer));
+		let first = asked();
+		jobs.push(first.clone()).unwrap();
+		assert_eq!(jobs.push(asked()), Err(Refusal::QueueFull));
+		// The lanes have a queue each.
+		jobs.push(job("a", b"")).unwrap();
+		assert!(jobs.drop_queued(&first) && !jobs.drop_queued(&first));
+		assert_eq!(jobs.api.bytes, 0);
+		jobs.push(asked()).unwrap();
 	}
 
 	#[test]

@@ -76,6 +76,15 @@ impl Evaluator for Kernels {
 		self.plan(model, false)?.run(inputs)
 	}
 
+	fn outputs_while(
+		&self,
+		model: &Model,
+		inputs: &[Tensor],
+		wanted: &(dyn Fn() -> bool + Sync),
+	) -> Result<Option<Vec<Tensor>>, EvalError> {
+		self.plan(model, false)?.run_while(inputs, wanted)
+	}
+
 	fn values(
 		&self,
 		model: &Model,

@@ -16,9 +16,6 @@ use assay_server::{serve, write_atomically, Engine, EngineOptions, ModelId, Stor
 use clap::{Args, Parser, Subcommand};
 use codec::Encode;
 
-/// How long requests may take to end once the process is asked to stop.
-const PATIENCE: Duration = Duration::from_secs(10);
-
 /// Assay's inference engine.
 #[derive(Parser)]
 #[command(name = "assay-engine", version)]
@@ -63,15 +60,33 @@ struct Serve {
 	/// Where to listen. There is no encryption and there are no accounts: keep it off public networks.
 	#[arg(long, default_value = "127.0.0.1:8080")]
 	listen: SocketAddr,
-	/// Threads that evaluate models; 0 for one per processor.
+	/// Models that are evaluated at once; 0 for one per processor. The chain's jobs never wait for those of other users.
 	#[arg(long, default_value_t = 0)]
 	threads: usize,
-	/// Jobs that may wait for a thread.
+	/// Of these, how many for users of the Open Inference Protocol; 0 for all that the chain's jobs leave.
+	#[arg(long, default_value_t = 0)]
+	max_running: usize,
+	/// Jobs that may wait for a thread: so many of the chain's, and so many of other users.
 	#[arg(long, default_value_t = EngineOptions::default().max_queue)]
 	max_queue: usize,
 	/// The longest request body, in bytes.
 	#[arg(long, default_value_t = EngineOptions::default().max_body_bytes)]
 	max_body_bytes: usize,
+	/// Bytes of all request bodies and answers at once: so many of the chain's, and so many of other users.
+	#[arg(long, default_value_t = EngineOptions::default().max_bodies_bytes)]
+	max_bodies_bytes: usize,
+	/// The longest answer to a user of the Open Inference Protocol, in bytes.
+	#[arg(long, default_value_t = EngineOptions::default().max_output_bytes)]
+	max_output_bytes: usize,
+	/// Seconds that a request's body may take to arrive.
+	#[arg(long, default_value_t = EngineOptions::default().max_body_time.as_secs())]
+	max_body_seconds: u64,
+	/// Seconds that an inference may take over the Open Inference Protocol, waiting included.
+	#[arg(long, default_value_t = EngineOptions::default().max_infer_time.as_secs())]
+	max_infer_seconds: u64,
+	/// Connections that are open at once; beyond it, the one that is idle longest is closed.
+	#[arg(long, default_value_t = EngineOptions::default().max_connections)]
+	max_connections: usize,
 	/// Bytes of results that are kept for callers who ask again.
 	#[arg(long, default_value_t = EngineOptions::default().max_result_bytes)]
 	max_result_bytes: usize,
@@ -81,6 +96,9 @@ struct Serve {
 	/// Traces that are kept for disputes: each its input, and about 200 bytes for each value of the model.
 	#[arg(long, default_value_t = EngineOptions::default().max_traces)]
 	max_traces: usize,
+	/// Seconds that requests in progress get to end once the process is asked to stop.
+	#[arg(long, default_value_t = 30)]
+	shutdown_seconds: u64,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -93,12 +111,27 @@ fn main() -> anyhow::Result<()> {
 	}
 }
 
-#[tokio::main]
-async fn run(args: Serve) -> anyhow::Result<()> {
+fn run(args: Serve) -> anyhow::Result<()> {
+	let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+	let end = runtime.block_on(serve_until_stopped(args));
+	// What is still on a thread, a model that is being read say, is not waited for.
+	runtime.shutdown_background();
+	end
+}
+
+async fn serve_until_stopped(args: Serve) -> anyhow::Result<()> {
+	// First of all, so that no signal is lost.
+	let mut signals = Signals::new()?;
 	let options = EngineOptions {
 		threads: args.threads,
+		max_running: args.max_running,
 		max_queue: args.max_queue,
 		max_body_bytes: args.max_body_bytes,
+		max_bodies_bytes: args.max_bodies_bytes,
+		max_output_bytes: args.max_output_bytes,
+		max_body_time: Duration::from_secs(args.max_body_seconds),
+		max_infer_time: Duration::from_secs(args.max_infer_seconds),
+		max_connections: args.max_connections,
 		max_result_bytes: args.max_result_bytes,
 		max_models: args.max_models,
 		max_traces: args.max_traces,
@@ -112,43 +145,61 @@ async fn run(args: Serve) -> anyhow::Result<()> {
 	let (store, threads) = (args.store.display(), engine.options().threads);
 	let (at, kernels) = (listener.local_addr()?, engine.evaluator());
 	log::info!("serving {models} models in {store} at http://{at} on {threads} threads, with {kernels} kernels");
-	let (tell, told) = tokio::sync::oneshot::channel();
-	let server = serve(listener, engine, async {
-		stopped().await;
-		let _ = tell.send(());
-	});
-	// A client that never ends its request does not keep the process.
-	let too_late = async {
-		match told.await {
-			Ok(()) => tokio::time::sleep(PATIENCE).await,
-			Err(_) => std::future::pending().await,
-		}
-	};
+	let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+	let mut server = tokio::spawn(serve(listener, engine, async { drop(stopped.await) }));
+	let ended = |end: Result<std::io::Result<()>, tokio::task::JoinError>| end?.context("the server stopped");
 	tokio::select! {
-		result = server => result.context("the server stopped"),
-		() = too_late => {
-			log::warn!("some requests did not end in {PATIENCE:?}; dropping them");
+		end = &mut server => return ended(end),
+		() = signals.next() => {},
+	}
+	let patience = Duration::from_secs(args.shutdown_seconds);
+	log::info!("shutting down: no new requests, and {patience:?} for those in progress; another signal ends them now");
+	drop(stop);
+	tokio::select! {
+		end = &mut server => ended(end),
+		() = tokio::time::sleep(patience) => {
+			log::warn!("some requests did not end in {patience:?}; dropping them");
 			Ok(())
 		},
+		() = signals.next() => Ok(()),
 	}
 }
 
-/// Resolves when the process is asked to stop.
-async fn stopped() {
-	#[cfg(unix)]
-	let terminated = async {
-		match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-			Ok(mut signal) => signal.recv().await,
-			Err(_) => std::future::pending().await,
-		}
-	};
-	#[cfg(not(unix))]
-	let terminated = std::future::pending::<()>();
-	tokio::select! {
-		_ = tokio::signal::ctrl_c() => {},
-		_ = terminated => {},
+/// The ways in which a process is asked to stop.
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 2]);
+
+#[cfg(unix)]
+impl Signals {
+	fn new() -> anyhow::Result<Self> {
+		use tokio::signal::unix::{signal, SignalKind};
+		let signal = |kind| signal(kind).context("cannot wait for signals");
+		Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]))
 	}
-	log::info!("shutting down");
+
+	async fn next(&mut self) {
+		let [terminate, interrupt] = &mut self.0;
+		tokio::select! {
+			_ = terminate.recv() => {},
+			_ = interrupt.recv() => {},
+		}
+	}
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+	fn new() -> anyhow::Result<Self> {
+		Ok(Self)
+	}
+
+	async fn next(&mut self) {
+		if tokio::signal::ctrl_c().await.is_err() {
+			std::future::pending().await
+		}
+	}
 }
 
 fn import(

@@ -2,7 +2,10 @@
 
 use std::{
 	collections::{HashMap, VecDeque},
-	sync::{Arc, Mutex, TryLockError},
+	sync::{
+		atomic::{AtomicU64, Ordering},
+		Arc, Mutex, TryLockError,
+	},
 };
 
 use assay_semantics::{
@@ -40,7 +43,7 @@ type Slot = Mutex<Option<OwnTrace>>;
 
 impl Traces {
 	pub(crate) fn new(max: usize, max_value_bytes: usize) -> Self {
-		let recent = Recent { max_bytes: max_value_bytes, list: Mutex::default() };
+		let recent = Recent { max_bytes: max_value_bytes, ..Default::default() };
 		Self { max: max.max(1), kept: Mutex::default(), recent: Arc::new(recent) }
 	}
 
@@ -98,6 +101,12 @@ impl Traces {
 	/// How many traces there are, finished or not.
 	pub(crate) fn len(&self) -> usize {
 		lock(&self.kept).0.len()
+	}
+
+	/// How often values were found in memory, and how often they had to be computed.
+	pub(crate) fn lookups(&self) -> (u64, u64) {
+		let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+		(get(&self.recent.found), get(&self.recent.computed))
 	}
 
 	/// How many computed values are in memory.
@@ -188,9 +197,13 @@ enum Held {
 }
 
 /// Values that were computed again lately, of all traces, the latest first.
+#[derive(Default)]
 struct Recent {
 	max_bytes: usize,
 	list: Mutex<VecDeque<(TraceId, ValueId, Held)>>,
+	/// Lookups that found all values, and those that did not.
+	found: AtomicU64,
+	computed: AtomicU64,
 }
 
 /// Values kept, whatever their size: the list is searched from end to end.
@@ -207,7 +220,9 @@ impl Recent {
 			list.push_front(entry);
 			Some(held)
 		};
-		values.iter().map(&mut take).collect()
+		let held: Option<_> = values.iter().map(&mut take).collect();
+		if held.is_some() { &self.found } else { &self.computed }.fetch_add(1, Ordering::Relaxed);
+		held
 	}
 
 	fn put(&self, trace: TraceId, value: ValueId, held: Held) {

@@ -3,12 +3,14 @@
 mod support;
 
 use std::{
-	io::{BufRead, BufReader},
+	io::{BufRead, BufReader, Read, Write},
+	net::{SocketAddr, TcpStream},
 	process::{Child, Command, Output, Stdio},
+	time::{Duration, Instant},
 };
 
 use codec::Encode;
-use support::{digits, evaluated, imported, request, shade, Folder, DIGITS};
+use support::{digits, evaluated, imported, request, shade, until, Folder, DIGITS};
 
 /// Does not outlive its test.
 struct Running(Child);
@@ -69,12 +71,12 @@ fn commands_should_fail_in_words_when_the_file_is_wrong() {
 	}
 }
 
-#[test]
-fn serve_should_answer_until_it_is_stopped() {
-	let folder = Folder::new();
+/// A server over the sample model, and its address.
+fn serving(folder: &Folder, args: &[&str]) -> (Running, SocketAddr) {
 	assay_server::Store::open(&folder.0).unwrap().put(&DIGITS.0).unwrap();
 	let server = Command::new(env!("CARGO_BIN_EXE_assay-engine"))
 		.args(["serve", "--listen", "127.0.0.1:0", "--store", folder.0.to_str().unwrap()])
+		.args(args)
 		.stderr(Stdio::piped())
 		.spawn()
 		.unwrap();
@@ -83,10 +85,63 @@ fn serve_should_answer_until_it_is_stopped() {
 	// The pipe is closed after one line: a log that nobody reads must not stop the engine.
 	BufReader::new(server.0.stderr.take().unwrap()).read_line(&mut line).unwrap();
 	let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
-	let path = format!("/assay/v1/jobs/a?model={}&wait_ms=2000", DIGITS.1);
-	let answer = request(address, "PUT", &path, &shade(1));
-	assert_eq!((answer.status, answer.body), (200, evaluated(&shade(1))));
-	let asked = Command::new("kill").arg(server.0.id().to_string()).status().unwrap();
-	assert!(asked.success());
-	assert!(server.0.wait().unwrap().success());
+	(server, address)
+}
+
+impl Running {
+	fn signal(&self, name: &str) {
+		let asked = Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap();
+		assert!(asked.success());
+	}
+}
+
+#[test]
+fn serve_should_answer_until_it_is_stopped() {
+	for signal in ["-TERM", "-INT"] {
+		let folder = Folder::new();
+		let (mut server, address) = serving(&folder, &[]);
+		let path = format!("/assay/v1/jobs/a?model={}&wait_ms=2000", DIGITS.1);
+		let answer = request(address, "PUT", &path, &shade(1));
+		assert_eq!((answer.status, answer.body), (200, evaluated(&shade(1))));
+		server.signal(signal);
+		assert_eq!(server.0.wait().unwrap().code(), Some(0));
+	}
+}
+
+#[test]
+fn request_in_progress_should_be_answered_and_none_begun_when_the_engine_is_stopped() {
+	let folder = Folder::new();
+	let (mut server, address) = serving(&folder, &[]);
+	let path = format!("/v2/models/{}/infer", DIGITS.1);
+	let body = [shade(1), shade(2)].concat();
+	// Half of its body is there when the signal comes; so the request has begun.
+	let mut stream = TcpStream::connect(address).unwrap();
+	let head =
+		format!("POST {path} HTTP/1.1\r\nhost: x\r\ninference-header-content-length: 0\r\ncontent-length: 256\r\n\r\n");
+	stream.write_all(head.as_bytes()).unwrap();
+	stream.write_all(&body[..128]).unwrap();
+	std::thread::sleep(Duration::from_millis(200));
+	server.signal("-TERM");
+	until("nobody can connect", || TcpStream::connect(address).is_err());
+	assert!(server.0.try_wait().unwrap().is_none());
+	stream.write_all(&body[128..256]).unwrap();
+	let mut answer = Vec::new();
+	// To the end: the connection is not kept.
+	stream.read_to_end(&mut answer).unwrap();
+	assert!(answer.starts_with(b"HTTP/1.1 200") && answer.ends_with(&evaluated(&shade(1))));
+	assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn engine_should_stop_in_time_when_a_client_never_ends_its_request() {
+	let folder = Folder::new();
+	let (mut server, address) = serving(&folder, &["--shutdown-seconds", "1"]);
+	let mut stream = TcpStream::connect(address).unwrap();
+	let head = format!("POST /v2/models/{}/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 256\r\n\r\n", DIGITS.1);
+	stream.write_all(head.as_bytes()).unwrap();
+	std::thread::sleep(Duration::from_millis(200));
+	let since = Instant::now();
+	server.signal("-TERM");
+	assert_eq!(server.0.wait().unwrap().code(), Some(0));
+	assert!((Duration::from_millis(900)..Duration::from_secs(10)).contains(&since.elapsed()));
 }

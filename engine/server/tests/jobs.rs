@@ -2,48 +2,9 @@
 
 mod support;
 
-use std::sync::{
-	atomic::{AtomicU64, Ordering},
-	Arc, Condvar, Mutex,
-};
-
 use assay_semantics::{Model, Tensor};
-use assay_server::{Engine, EngineOptions, Evaluator, Refusal, State, Store};
-use support::{evaluated, shade, Folder, Server, DIGITS};
-
-/// Evaluations that wait until they are let go, and are counted.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar, AtomicU64)>);
-
-impl Gate {
-	fn evaluator(&self) -> impl Evaluator {
-		let gate = self.clone();
-		move |model: &Model, inputs: &[Tensor]| {
-			gate.0 .2.fetch_add(1, Ordering::SeqCst);
-			drop(gate.0 .1.wait_while(gate.0 .0.lock().unwrap(), |open| !*open).unwrap());
-			assay_semantics::evaluate(model, inputs)
-		}
-	}
-
-	fn open(&self) {
-		*self.0 .0.lock().unwrap() = true;
-		self.0 .1.notify_all();
-	}
-
-	fn runs(&self) -> u64 {
-		self.0 .2.load(Ordering::SeqCst)
-	}
-}
-
-fn until(what: &str, condition: impl Fn() -> bool) {
-	for _ in 0..1000 {
-		if condition() {
-			return;
-		}
-		std::thread::sleep(std::time::Duration::from_millis(10));
-	}
-	panic!("never: {what}");
-}
+use assay_server::{Engine, EngineOptions, Refusal, State, Store};
+use support::{evaluated, shade, until, Folder, Gate, Server, DIGITS};
 
 #[test]
 fn job_should_be_collected_later_when_it_takes_its_time() {

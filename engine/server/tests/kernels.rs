@@ -20,6 +20,8 @@ fn kernels_should_give_the_values_of_the_reference() {
 	let input = Tensor::new(model.header().inputs[0].clone(), shade(77)).unwrap();
 	let inputs = std::slice::from_ref(&input);
 	assert_eq!(kernels.outputs(&model, inputs), evaluate(&model, inputs));
+	assert_eq!(kernels.outputs_while(&model, inputs, &|| true).unwrap(), evaluate(&model, inputs).ok());
+	assert_eq!(kernels.outputs_while(&model, inputs, &|| false).unwrap(), None);
 	let last = model.nodes().len() as ValueId - 1;
 	for only in [None, Some(&[0][..]), Some(&[last][..]), Some(&[3, 1][..]), Some(&[last / 2, 2][..]), Some(&[][..])] {
 		// A function is an evaluator that walks with the reference.

@@ -36,6 +36,49 @@ pub(crate) fn pack(pool: &Pool, panel: usize, n: usize, k: usize, from: &[f32], 
 	});
 }
 
+/// The border of an image `[N, H, W, C]`, made for a few lines of output at a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Strip {
+	/// `[N, H, W, C]`
+	pub(crate) from: [usize; 4],
+	/// Pixels of a line with its border.
+	pub(crate) width: usize,
+	/// Pixels of border before, along `H, W`.
+	pub(crate) before: [usize; 2],
+	/// Lines of input from one line of output to the next, and under one line of output.
+	pub(crate) step: usize,
+	pub(crate) extent: usize,
+}
+
+impl Strip {
+	/// Floats of the input under so many lines of output.
+	pub(crate) fn floats(&self, lines: usize) -> usize {
+		(lines.saturating_sub(1) * self.step + self.extent) * self.width * self.from[3]
+	}
+
+	/// Writes the input under `lines` lines of output of an image, from line `first` on.
+	pub(crate) fn fill(&self, image: usize, first: usize, lines: usize, from: &[f32], to: &mut [f32]) {
+		let [_, h, w, c] = self.from;
+		let line = self.width * c;
+		if line == 0 {
+			return;
+		}
+		for (y, to) in to[..self.floats(lines)].chunks_exact_mut(line).enumerate() {
+			match (first * self.step + y).checked_sub(self.before[0]).filter(|y| *y < h) {
+				Some(y) => {
+					let before = self.before[1].min(self.width);
+					let pixels = w.min(self.width - before);
+					to[..before * c].fill(0.0);
+					let row = &from[(image * h + y) * w * c..];
+					to[before * c..][..pixels * c].copy_from_slice(&row[..pixels * c]);
+					to[(before + pixels) * c..].fill(0.0);
+				}
+				None => to.fill(0.0),
+			}
+		}
+	}
+}
+
 /// An image `[N, D, H, W, C]` to be copied into a larger (or smaller) one of zeros.
 #[derive(Clone, Debug)]
 pub(crate) struct Border {

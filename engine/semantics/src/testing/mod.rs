@@ -1,5 +1,6 @@
 //! For tests only: random nodes of every operator, random values, liars, and the whole game of a dispute. Not in the runtime.
 
+pub mod bytes;
 pub mod game;
 pub mod nodes;
 

@@ -1,106 +1,113 @@
 //! The engine over HTTP.
 
+mod connections;
+mod infer;
 mod jobs;
+mod observe;
 mod oip;
+mod room;
 mod tensors;
 mod traces;
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc};
 
 use axum::{
 	body::Bytes,
 	extract::{DefaultBodyLimit, FromRequest, Request, State},
 	http::{header, HeaderValue, StatusCode},
-	middleware::{self, Next},
+	middleware,
 	response::{IntoResponse, Response},
 	routing::{get, post, put},
 	Json, Router,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::net::TcpListener;
 
+use self::room::Room;
 use crate::{traces::MAX_MESSAGES_BYTES, Engine, Failure, ModelId, Refusal, StoreError};
 
-/// A client that takes longer to send a body is cut off.
-const BODY_TIME: Duration = Duration::from_secs(30);
+#[doc(hidden)]
+pub use self::infer::try_body;
 
-/// Bodies are accounted for in units of this many bytes; a request without one costs a unit too.
-const BODY_UNIT: usize = 16 << 10;
-
-/// Serves the engine until `shutdown` resolves, then lets the requests in progress end.
+/// Serves the engine until `shutdown` resolves. Then it takes no connections and says that it is not ready, and ends when
+/// the requests in progress have ended: whoever wants to wait less long drops it.
 pub async fn serve(
 	listener: TcpListener,
 	engine: Arc<Engine>,
 	shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-	axum::serve(listener, router(engine)).with_graceful_shutdown(shutdown).await
+	let router = router(engine.clone());
+	connections::serve(listener, engine, router, shutdown).await
 }
 
 fn router(engine: Arc<Engine>) -> Router {
-	let bodies = Arc::new(Semaphore::new(engine.options().max_bodies_bytes / BODY_UNIT));
-	let max_body = engine.options().max_body_bytes;
+	let options = engine.options();
+	let max_body = options.max_body_bytes;
+	// Room of their own for the chain and for API users, so that neither takes the other's.
+	let room = |requests, max_body| Room::new(options.max_bodies_bytes, requests, max_body);
+	let users = room(options.max_connections / 2, max_body);
+	let mut api = Router::new();
+	for model in ["/v2/models/{model}", "/v2/models/{model}/versions/{version}"] {
+		api = api
+			.route(model, get(oip::metadata))
+			.route(&format!("{model}/ready"), get(oip::model_ready))
+			.route(&format!("{model}/infer"), post(oip::infer));
+	}
+	let api = api.layer(DefaultBodyLimit::max(max_body)).layer(middleware::from_fn_with_state(users, room::admit));
 	// An investigation has an input, and messages beside it.
 	let max_inquiry = max_body.saturating_add(MAX_MESSAGES_BYTES);
 	let inquiry = post(traces::investigate).layer(DefaultBodyLimit::max(max_inquiry));
-	let work = Router::new()
-		.route("/v2/models/{model}", get(oip::metadata))
-		.route("/v2/models/{model}/ready", get(oip::model_ready))
-		.route("/v2/models/{model}/infer", post(oip::infer))
+	let chain = Router::new()
 		.route("/assay/v1/jobs/{key}", put(jobs::submit).get(jobs::poll))
 		.route("/assay/v1/traces/{key}", put(traces::submit))
 		.route("/assay/v1/traces/{key}/open", post(traces::open))
 		.route("/assay/v1/investigations", inquiry)
 		.layer(DefaultBodyLimit::max(max_body))
-		.layer(middleware::from_fn_with_state((bodies, max_inquiry), admit));
+		.layer(middleware::from_fn_with_state(room(options.max_connections, max_inquiry), room::admit));
 	// Answered however busy the engine is.
 	let health = Router::new()
 		.route("/v2", get(oip::server))
-		.route("/v2/health/live", get(|| async { Json(serde_json::json!({ "live": true })) }))
-		.route("/v2/health/ready", get(|| async { Json(serde_json::json!({ "ready": true })) }))
+		.route("/v2/health/live", get(oip::live))
+		.route("/v2/health/ready", get(oip::ready))
 		.route("/metrics", get(metrics));
-	work.merge(health)
+	api.merge(chain)
+		.merge(health)
 		.fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "there is nothing at this address") })
 		.method_not_allowed_fallback(|| async {
 			ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
 		})
+		.layer(middleware::from_fn_with_state(engine.clone(), observe::observe))
 		.with_state(engine)
 }
 
-/// Bounds the memory that bodies take together.
-async fn admit(
-	State((bodies, max_body)): State<(Arc<Semaphore>, usize)>,
-	request: Request,
-	next: Next,
-) -> Result<Response, ApiError> {
-	let headers = request.headers();
-	let length = match headers.get(header::CONTENT_LENGTH) {
-		Some(length) => length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(max_body),
-		// Sent in chunks: it may become as long as a body may be.
-		None if headers.contains_key(header::TRANSFER_ENCODING) => max_body,
-		None => 0,
-	};
-	// A longer one is refused before it is read.
-	let units = length.min(max_body) / BODY_UNIT + 1;
-	let _permit = bodies
-		.try_acquire_many(units.try_into().unwrap_or(u32::MAX))
-		.map_err(|_| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too many requests at once; try again later"))?;
-	Ok(next.run(request).await)
-}
-
 async fn metrics(State(engine): State<Arc<Engine>>) -> impl IntoResponse {
-	([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], engine.metrics())
+	let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+	([(header::CONTENT_TYPE, format)], engine.metrics())
 }
 
 /// The body of a request, bounded in length and time.
 async fn body(request: Request, engine: &Engine) -> Result<Bytes, ApiError> {
-	match tokio::time::timeout(BODY_TIME, Bytes::from_request(request, &())).await {
-		Ok(Ok(bytes)) => Ok(bytes),
-		Ok(Err(e)) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-			let most = engine.options().max_body_bytes;
-			Err(ApiError::new(e.status(), format!("the body is longer than {most} bytes, the most this engine takes")))
-		}
-		Ok(Err(e)) => Err(ApiError::new(e.status(), e.body_text())),
-		Err(_) => Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive")),
+	let encoding = request.headers().get(header::CONTENT_ENCODING);
+	if encoding.is_some_and(|encoding| encoding != "identity") {
+		let words = "compressed bodies are not taken; send the body as it is, without Content-Encoding";
+		return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words));
 	}
+	let most = engine.options().max_body_time;
+	match tokio::time::timeout(most, Bytes::from_request(request, &())).await {
+		Ok(Ok(bytes)) => {
+			engine.meters().received.inc_by(bytes.len() as u64);
+			Ok(bytes)
+		}
+		Ok(Err(e)) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_long(engine.options().max_body_bytes)),
+		Ok(Err(e)) => Err(ApiError::new(e.status(), e.body_text())),
+		Err(_) => {
+			Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, format!("the body took longer than {most:?} to arrive")))
+		}
+	}
+}
+
+fn too_long(most: usize) -> ApiError {
+	let words = format!("the body is longer than {most} bytes, the most this engine takes");
+	ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, words)
 }
 
 /// The model, loaded if it is not.
@@ -162,6 +169,7 @@ impl From<Refusal> for ApiError {
 			Refusal::UnknownModel(_) => StatusCode::NOT_FOUND,
 			Refusal::KeyTaken => StatusCode::CONFLICT,
 			Refusal::QueueFull | Refusal::Closing => StatusCode::SERVICE_UNAVAILABLE,
+			Refusal::TooSlow(_) => StatusCode::GATEWAY_TIMEOUT,
 		};
 		Self::new(status, refusal.to_string())
 	}

@@ -1,39 +1,80 @@
-//! The Open Inference Protocol v2. The name of a model is its id.
+//! The Open Inference Protocol v2. The name of a model is its id, and as an id is of one content for ever, it has one version.
 
-use std::sync::Arc;
+use std::{
+	sync::Arc,
+	time::{Duration, Instant},
+};
 
-use assay_semantics::{DType, Model, TensorType};
+use assay_semantics::{Model, TensorType};
 use axum::{
-	extract::{Path, Request, State},
-	http::StatusCode,
+	extract::{rejection::PathRejection, Path, Request, State},
+	http::{header, HeaderName, StatusCode},
+	response::{IntoResponse, Response},
 	Json,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{json, Value};
 
-use super::{blocking, body, model, tensors, ApiError};
-use crate::{input_name, output_name, Engine, ModelId, State as JobState};
+use super::{
+	blocking, body,
+	infer::{self, HEADER_LENGTH},
+	model, ApiError,
+};
+use crate::{input_name, output_name, Engine, ModelId, Refusal, State as JobState};
+
+/// The version of every model.
+pub(super) const VERSION: &str = "1";
+
+/// Bodies and answers of so many bytes are read and written where they are; longer ones would hold up other requests.
+const SHORT: usize = 64 << 10;
 
 /// `GET /v2`
 pub(super) async fn server(State(engine): State<Arc<Engine>>) -> Json<Value> {
 	Json(json!({
 		"name": "assay-engine",
 		"version": env!("CARGO_PKG_VERSION"),
-		"extensions": ["assay_jobs", "assay_traces"],
+		"extensions": ["binary_tensor_data", "assay_jobs", "assay_traces"],
 		"kernels": engine.evaluator(),
 	}))
 }
 
-fn id(text: &str) -> Result<ModelId, ApiError> {
-	text.parse().map_err(|e| ApiError::new(StatusCode::NOT_FOUND, format!("no model {text:?}: {e}")))
+/// `GET /v2/health/live`
+pub(super) async fn live() -> Json<Value> {
+	Json(json!({ "live": true }))
 }
 
-/// `GET /v2/models/{model}`
-pub(super) async fn metadata(
-	State(engine): State<Arc<Engine>>,
-	Path(text): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-	let id = id(&text)?;
+/// `GET /v2/health/ready`: 503 once the engine is going down.
+pub(super) async fn ready(State(engine): State<Arc<Engine>>) -> Result<Json<Value>, ApiError> {
+	if engine.is_draining() {
+		return Err(Refusal::Closing.into());
+	}
+	Ok(Json(json!({ "ready": true })))
+}
+
+/// Which model an address names.
+#[derive(Deserialize)]
+pub(super) struct Named {
+	model: String,
+	version: Option<String>,
+}
+
+type Address = Result<Path<Named>, PathRejection>;
+
+fn id(address: Address) -> Result<ModelId, ApiError> {
+	let Path(Named { model, version }) = address.map_err(|e| ApiError::new(e.status(), e.body_text()))?;
+	let not_found = |words: String| ApiError::new(StatusCode::NOT_FOUND, words);
+	let id = model.parse().map_err(|e| not_found(format!("no model {model:?}: {e}")))?;
+	match version {
+		Some(version) if version != VERSION => {
+			Err(not_found(format!("model {id} has no version {version:?}; the only one is {VERSION}")))
+		}
+		_ => Ok(id),
+	}
+}
+
+/// `GET /v2/models/{model}[/versions/{version}]`
+pub(super) async fn metadata(State(engine): State<Arc<Engine>>, address: Address) -> Result<Json<Value>, ApiError> {
+	let id = id(address)?;
 	let model = model(&engine, id).await?;
 	let header = model.header();
 	let tensors = |types: &[TensorType], name: fn(&Model, usize) -> String| -> Vec<Value> {
@@ -45,115 +86,79 @@ pub(super) async fn metadata(
 	};
 	Ok(Json(json!({
 		"name": id.to_string(),
+		"versions": [VERSION],
 		"platform": format!("assay_semantics_v{}", header.semantics_version),
 		"inputs": tensors(&header.inputs, input_name),
 		"outputs": tensors(&header.outputs, output_name),
 	})))
 }
 
-/// `GET /v2/models/{model}/ready`: 200 once the model is loaded, which this call sees to.
-pub(super) async fn model_ready(
-	State(engine): State<Arc<Engine>>,
-	Path(text): Path<String>,
-) -> Result<Json<Value>, ApiError> {
-	let id = id(&text)?;
+/// `GET /v2/models/{model}[/versions/{version}]/ready`: 200 once the model is loaded, which this call sees to.
+pub(super) async fn model_ready(State(engine): State<Arc<Engine>>, address: Address) -> Result<Json<Value>, ApiError> {
+	let id = id(address)?;
 	model(&engine, id).await?;
 	Ok(Json(json!({ "name": id.to_string(), "ready": true })))
 }
 
-#[derive(Deserialize)]
-struct InferRequest {
-	#[serde(default)]
-	id: Option<String>,
-	inputs: Vec<InferInput>,
-	#[serde(default)]
-	outputs: Vec<InferOutput>,
-}
-
-#[derive(Deserialize)]
-struct InferInput {
-	name: String,
-	shape: Vec<u32>,
-	datatype: String,
-	data: tensors::Data,
-}
-
-#[derive(Deserialize)]
-struct InferOutput {
-	name: String,
-}
-
-#[derive(Serialize)]
-pub(super) struct InferResponse {
-	model_name: String,
-	#[serde(skip_serializing_if = "Option::is_none")]
-	id: Option<String>,
-	outputs: Vec<Value>,
-}
-
-/// `POST /v2/models/{model}/infer`
+/// `POST /v2/models/{model}[/versions/{version}]/infer`
+///
+/// - 200: the outputs
+/// - 400: the request is not right, in words
+/// - 404: the model is not in the store
+/// - 408: the body did not arrive in time
+/// - 413: the body is too long
+/// - 415: the body is compressed
+/// - 422: the model cannot be evaluated on the input, or the outputs are too long to send
+/// - 500: the engine or its copy of the model is at fault, in words
+/// - 503: no room; ask again later
+/// - 504: the answer was not there in time
 pub(super) async fn infer(
 	State(engine): State<Arc<Engine>>,
-	Path(text): Path<String>,
+	address: Address,
 	request: Request,
-) -> Result<Json<InferResponse>, ApiError> {
-	let id = id(&text)?;
+) -> Result<Response, ApiError> {
+	let id = id(address)?;
+	let header = infer::header_length(request.headers())?;
 	let body = body(request, &engine).await?;
+	let since = Instant::now();
 	let model = model(&engine, id).await?;
-	let of_request = model.clone();
-	let (request, input) = blocking(move || read(&of_request, &body)).await??;
-	let state = engine.submit_once(id, input)?.finished().await?;
-	let output = match state {
-		JobState::Done(output) => output,
-		JobState::Failed(failure) => return Err(failure.into()),
-		JobState::Queued | JobState::Running => return Err(crate::Refusal::Closing.into()),
+	let (of_request, most) = (model.clone(), engine.options().max_output_bytes);
+	let is_short = body.len() <= SHORT;
+	let read = move || -> Result<_, ApiError> {
+		let (asked, input) = infer::read(&of_request, header, &body)?;
+		asked.check_length(&of_request, most)?;
+		Ok((asked, input))
 	};
-	let outputs = blocking(move || write(&model, &request.outputs, &output)).await??;
-	Ok(Json(InferResponse { model_name: id.to_string(), id: request.id, outputs }))
+	let (asked, input) = if is_short { read()? } else { blocking(read).await?? };
+	let most = engine.options().max_infer_time;
+	let most = asked.timeout.map_or(most, |timeout| timeout.min(most));
+	let output = evaluated(&engine, id, input, most, since).await?;
+	let is_short = output.len() <= SHORT;
+	let write = move || infer::write(id, &model, &asked, &output);
+	let (body, json) = if is_short { write()? } else { blocking(write).await?? };
+	Ok(match json {
+		None => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+		Some(json) => {
+			let length = (HeaderName::from_static(HEADER_LENGTH), json.to_string());
+			([(header::CONTENT_TYPE, "application/octet-stream")], [length], body).into_response()
+		}
+	})
 }
 
-/// The request, and the raw bytes of its inputs in the model's order.
-fn read(model: &Model, body: &[u8]) -> Result<(InferRequest, Vec<u8>), ApiError> {
-	let request: InferRequest = serde_json::from_slice(body)
-		.map_err(|e| ApiError::bad_request(format!("the body is no inference request: {e}")))?;
-	let header = model.header();
-	let types = &header.inputs;
-	if request.inputs.len() != types.len() {
-		let (got, expected) = (request.inputs.len(), types.len());
-		return Err(ApiError::bad_request(format!("the model takes {expected} inputs, the request has {got}")));
+/// The output tensors. If the caller goes away or the time is over, the work is dropped.
+async fn evaluated(
+	engine: &Engine,
+	id: ModelId,
+	input: Vec<u8>,
+	most: Duration,
+	since: Instant,
+) -> Result<Arc<Vec<u8>>, ApiError> {
+	let ticket = engine.submit_once(id, input)?;
+	let rest = most.saturating_sub(since.elapsed());
+	let state = tokio::time::timeout(rest, ticket.finished()).await.map_err(|_| Refusal::TooSlow(most))??;
+	match state {
+		JobState::Done(output) => Ok(output),
+		JobState::Failed(failure) => Err(failure.into()),
+		JobState::Queued | JobState::Running => Err(Refusal::Closing.into()),
 	}
-	let mut bytes = Vec::new();
-	for (i, ty) in types.iter().enumerate() {
-		let name = input_name(model, i);
-		let given = request.inputs.iter().find(|input| input.name == name);
-		let given = given.ok_or_else(|| ApiError::bad_request(format!("input {name:?} is missing")))?;
-		let wrong = |reason: String| ApiError::bad_request(format!("input {name:?}: {reason}"));
-		if DType::from_name(&given.datatype) != Some(ty.dtype) {
-			return Err(wrong(format!("the datatype is {}, the model takes {}", given.datatype, ty.dtype.name())));
-		}
-		if given.shape != ty.dims {
-			return Err(wrong(format!("the shape is {:?}, the model takes {:?}", given.shape, ty.dims)));
-		}
-		bytes.extend(given.data.to_bytes(ty).map_err(wrong)?);
-	}
-	for asked in &request.outputs {
-		if !(0..header.outputs.len()).any(|i| output_name(model, i) == asked.name) {
-			return Err(ApiError::bad_request(format!("the model has no output {:?}", asked.name)));
-		}
-	}
-	// What is kept while the model runs is small.
-	Ok((InferRequest { inputs: Vec::new(), ..request }, bytes))
-}
-
-/// The outputs that were asked for; all of them if none was named.
-fn write(model: &Model, asked: &[InferOutput], bytes: &[u8]) -> Result<Vec<Value>, ApiError> {
-	let tensors = crate::engine::split(&model.header().outputs, bytes)?;
-	let named = tensors.iter().enumerate().map(|(i, tensor)| (output_name(model, i), tensor));
-	Ok(named
-		.filter(|(name, _)| asked.is_empty() || asked.iter().any(|output| output.name == *name))
-		.map(|(name, tensor)| {
-			let data = tensors::to_json(tensor.ty.dtype, &tensor.bytes);
-			json!({ "name": name, "datatype": tensor.ty.dtype.name(), "shape": tensor.ty.dims, "data": data })
-		})
-		.collect())
 }

@@ -9,12 +9,12 @@ use std::{
 	path::{Path, PathBuf},
 	sync::{
 		atomic::{AtomicU64, Ordering},
-		Arc, LazyLock,
+		Arc, Condvar, LazyLock, Mutex,
 	},
 	time::Duration,
 };
 
-use assay_semantics::Model;
+use assay_semantics::{Model, Tensor};
 use assay_server::{serve, Engine, EngineOptions, Evaluator, Kernels, ModelId, Store};
 use serde_json::Value;
 
@@ -43,6 +43,41 @@ pub fn evaluated(input: &[u8]) -> Vec<u8> {
 /// An input for the sample model: 64 pixels of one shade.
 pub fn shade(shade: u8) -> Vec<u8> {
 	[f32::from(shade) / 255.0; 64].iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+/// Evaluations that wait until they are let go, and are counted.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar, AtomicU64)>);
+
+impl Gate {
+	pub fn evaluator(&self) -> impl Evaluator {
+		let gate = self.clone();
+		move |model: &Model, inputs: &[Tensor]| {
+			gate.0 .2.fetch_add(1, Ordering::SeqCst);
+			drop(gate.0 .1.wait_while(gate.0 .0.lock().unwrap(), |open| !*open).unwrap());
+			assay_semantics::evaluate(model, inputs)
+		}
+	}
+
+	pub fn open(&self) {
+		*self.0 .0.lock().unwrap() = true;
+		self.0 .1.notify_all();
+	}
+
+	pub fn runs(&self) -> u64 {
+		self.0 .2.load(Ordering::SeqCst)
+	}
+}
+
+/// Waits for something that takes other threads some time.
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+	for _ in 0..1000 {
+		if condition() {
+			return;
+		}
+		std::thread::sleep(std::time::Duration::from_millis(10));
+	}
+	panic!("never: {what}");
 }
 
 /// A new folder that goes when it is dropped.
@@ -80,8 +115,13 @@ impl Server {
 
 	pub fn with(options: EngineOptions, evaluate: impl Evaluator) -> Self {
 		let folder = Folder::new();
+		Store::open(&folder.0).unwrap().put(&DIGITS.0).unwrap();
+		Self::over(folder, options, evaluate)
+	}
+
+	/// With the models in a folder.
+	pub fn over(folder: Folder, options: EngineOptions, evaluate: impl Evaluator) -> Self {
 		let store = Store::open(&folder.0).unwrap();
-		store.put(&DIGITS.0).unwrap();
 		let engine = Arc::new(Engine::new(store, options, evaluate));
 		let (stop, stopped) = tokio::sync::oneshot::channel();
 		let (tell, told) = std::sync::mpsc::channel();
@@ -112,11 +152,11 @@ impl Server {
 		self.request("PUT", &format!("/assay/v1/jobs/{key}?model={}&wait_ms={wait_ms}", DIGITS.1), input)
 	}
 
-	/// The value of a counter.
+	/// The value of a counter or a gauge; 0 if there is none yet with these labels.
 	pub fn counter(&self, name: &str) -> u64 {
 		let text = String::from_utf8(self.get("/metrics").body).unwrap();
 		let line = text.lines().find_map(|line| line.strip_prefix(&format!("assay_engine_{name} ")));
-		line.unwrap().parse().unwrap()
+		line.map_or(0, |value| value.parse().unwrap())
 	}
 }
 
