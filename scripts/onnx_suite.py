@@ -152,7 +152,8 @@ def difference(got, expected):
     if got.dtype.kind in "biu":
         return None if (got == expected).all() else "values differ"
     a, b = got.astype(numpy.float64), expected.astype(numpy.float64)
-    return None if numpy.allclose(a, b, rtol=1e-3, atol=1e-7, equal_nan=True) else "values differ"
+    rtol = 2**-6 if got.dtype.name == "bfloat16" else 1e-3
+    return None if numpy.allclose(a, b, rtol=rtol, atol=1e-7, equal_nan=True) else "values differ"
 
 
 def onnxruntime(suite, listing, words):

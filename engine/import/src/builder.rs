@@ -168,6 +168,9 @@ impl Builder {
 
 	/// The value in the order in which the ONNX tensor is `want` of it.
 	pub(crate) fn fetch(&mut self, value: &Value, want: &[u8]) -> Result<ValueId, Reason> {
+		if want.len() != value.perm.len() {
+			return Err(format!("{} dimensions are needed, there are {}", want.len(), value.perm.len()).into());
+		}
 		let perm = compose(&value.perm, &inverse(want));
 		if perm == identity(perm.len()) {
 			return Ok(value.id);

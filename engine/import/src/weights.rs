@@ -1,7 +1,7 @@
 //! ONNX tensors to tensors.
 
 use crate::{error::Reason, proto::TensorProto};
-use assay_semantics::{float, DType, Tensor, TensorType};
+use assay_semantics::{number, DType, Tensor, TensorType};
 
 /// The element type of an ONNX data type number.
 pub(crate) fn dtype(onnx: i32) -> Result<DType, Reason> {
@@ -11,10 +11,14 @@ pub(crate) fn dtype(onnx: i32) -> Result<DType, Reason> {
 		3 => DType::I8,
 		6 => DType::I32,
 		7 => DType::I64,
+		4 => DType::U16,
+		5 => DType::I16,
 		9 => DType::Bool,
-		10 => return Err("float16 is not supported yet; export the model in float32".into()),
-		16 => return Err("bfloat16 is not supported yet; export the model in float32".into()),
-		11 => return Err("double is not supported; export the model in float32".into()),
+		10 => DType::F16,
+		11 => DType::F64,
+		12 => DType::U32,
+		13 => DType::U64,
+		16 => DType::BF16,
 		n => return Err(format!("ONNX data type {n} is not supported").into()),
 	})
 }
@@ -27,17 +31,20 @@ pub(crate) fn dims(onnx: &[i64]) -> Result<Vec<u32>, Reason> {
 	onnx.iter().map(|d| u32::try_from(*d).map_err(|_| format!("dimension {d} is out of range").into())).collect()
 }
 
-/// The tensor in a message, taken out of it. NaN is refused, subnormals become +0.
+/// The tensor in a message, taken out of it. NaN is refused, elements are made canonical.
 pub(crate) fn weight(proto: TensorProto) -> Result<Tensor, Reason> {
 	let mut tensor = tensor(proto)?;
-	if tensor.ty.dtype == DType::F32 {
-		for word in tensor.bytes.chunks_exact_mut(4) {
-			let value = f32::from_le_bytes([word[0], word[1], word[2], word[3]]);
-			if value.is_nan() {
-				return Err("it has a value that is not a number; train or repair the model".into());
-			}
-			word.copy_from_slice(&float::store(value).to_le_bytes());
+	let dtype = tensor.ty.dtype;
+	if !dtype.is_float() {
+		return Ok(tensor);
+	}
+	for chunk in tensor.bytes.chunks_exact_mut(dtype.size()) {
+		let bits = chunk.iter().rev().fold(0, |bits, byte| (bits << 8) | u64::from(*byte));
+		let bits = number::canonical(dtype, bits);
+		if f64::from_bits(number::convert(dtype, DType::F64, bits)).is_nan() {
+			return Err("it has a value that is not a number; train or repair the model".into());
 		}
+		chunk.copy_from_slice(&bits.to_le_bytes()[..chunk.len()]);
 	}
 	Ok(tensor)
 }
@@ -52,11 +59,14 @@ pub(crate) fn tensor(proto: TensorProto) -> Result<Tensor, Reason> {
 	let mut bytes = proto.raw_data;
 	if bytes.is_empty() {
 		// Each element type has one list; narrow types share int32's.
+		let narrow = || proto.int32_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(ty.dtype.size()));
+		let wide = || proto.uint64_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(ty.dtype.size()));
 		bytes = match ty.dtype {
 			DType::F32 => proto.float_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
+			DType::F64 => proto.double_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
 			DType::I64 => proto.int64_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
-			DType::I32 => proto.int32_data.iter().flat_map(|v| v.to_le_bytes()).collect(),
-			DType::I8 | DType::U8 | DType::Bool => proto.int32_data.iter().map(|v| *v as u8).collect(),
+			DType::U32 | DType::U64 => wide().collect(),
+			_ => narrow().collect(),
 		};
 	}
 	Ok(Tensor::new(ty, bytes)?)

@@ -26,6 +26,7 @@ impl Read for Tensors<'_> {
 pub(crate) fn raw(bytes: &[u8]) -> u64 {
 	match *bytes {
 		[a] => u64::from(a),
+		[a, b] => u64::from(u16::from_le_bytes([a, b])),
 		[a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
 		[a, b, c, d, e, f, g, h] => u64::from_le_bytes([a, b, c, d, e, f, g, h]),
 		_ => 0,

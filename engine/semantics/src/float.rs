@@ -191,6 +191,45 @@ pub fn tanh(x: f32) -> f32 {
 	}
 }
 
+/// The error function, at most 2 ulp from the exact value: `x + x p(x^2)` below 1, `1 - e^-q(|x|)` with the sign of `x` above,
+/// where +-1 begins at 4. `p` and `q` are minimax polynomials, rounded one by one.
+pub fn erf(x: f32) -> f32 {
+	const P: [f32; 8] = [
+		f32::from_bits(0x3e03_75d4),
+		f32::from_bits(0xbec0_93a3),
+		f32::from_bits(0x3de7_1784),
+		f32::from_bits(0xbcdc_14d4),
+		f32::from_bits(0x3bab_1477),
+		f32::from_bits(0xba5e_5f4d),
+		f32::from_bits(0x38ec_1348),
+		f32::from_bits(0xb721_c200),
+	];
+	const Q: [f32; 8] = [
+		f32::from_bits(0xb945_9f6e),
+		f32::from_bits(0x3f90_9616),
+		f32::from_bits(0x3f22_1a78),
+		f32::from_bits(0x3dde_0c68),
+		f32::from_bits(0xbcce_85eb),
+		f32::from_bits(0x3b89_cc7f),
+		f32::from_bits(0xb9e7_757e),
+		f32::from_bits(0x37b6_0353),
+	];
+	if x.is_nan() {
+		return f32::from_bits(NAN_BITS);
+	}
+	let a = x.abs();
+	let horner = |z: f32, c: &[f32]| c.iter().rev().fold(0.0, |y, c| fma(y, z, *c));
+	if a < 1.0 {
+		return fma(horner(x * x, &P), x, x);
+	}
+	let y = if a < 4.0 { 1.0 - exp(-horner(a, &Q)) } else { 1.0 };
+	if x < 0.0 {
+		-y
+	} else {
+		y
+	}
+}
+
 #[cfg(test)]
 #[path = "float_tests.rs"]
 mod tests;

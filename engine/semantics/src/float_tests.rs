@@ -110,3 +110,39 @@ proptest! {
 		prop_assert_eq!(store(sqrt(f(a))), store(libm::sqrtf(f(a))));
 	}
 }
+
+/// The largest error in units in the last place, over every `stride`th f32.
+fn largest_error(f: impl Fn(f32) -> f32, reference: impl Fn(f64) -> f64, stride: usize) -> f64 {
+	(0..=u32::MAX)
+		.step_by(stride)
+		.map(f32::from_bits)
+		.filter(|x| x.is_normal())
+		.map(|x| (x, f(x), reference(f64::from(x))))
+		.filter(|(_, _, exact)| exact.abs() >= f64::from(f32::MIN_POSITIVE) && exact.abs() <= f64::from(f32::MAX))
+		.map(|(_, got, exact)| {
+			let rounded = exact as f32;
+			let ulp = f64::from(f32::from_bits(rounded.abs().to_bits() + 1)) - f64::from(rounded.abs());
+			(f64::from(got) - exact).abs() / ulp
+		})
+		.fold(0.0, f64::max)
+}
+
+#[test]
+fn rarer_functions_should_be_within_2_ulp() {
+	use crate::double;
+	let through = |f: fn(f64) -> f64| move |x: f32| f(f64::from(x)) as f32;
+	let stride = if cfg!(debug_assertions) { 99_991 } else { 997 };
+	for (name, error) in [
+		("log", largest_error(through(double::log), f64::ln, stride)),
+		("log1p", largest_error(through(double::log1p), f64::ln_1p, stride)),
+		("sin", largest_error(through(double::sin), f64::sin, stride)),
+		("cos", largest_error(through(double::cos), f64::cos, stride)),
+		("tan", largest_error(through(double::tan), f64::tan, stride)),
+		("atan", largest_error(through(double::atan), f64::atan, stride)),
+		("pow", largest_error(|x| double::pow(f64::from(x), 1.7) as f32, |x| x.powf(1.7), stride)),
+		("erf", largest_error(erf, libm::erf, stride)),
+	] {
+		std::println!("{name}: {error:.3} ulp");
+		assert!(error <= 2.0, "{name}: {error}");
+	}
+}

@@ -9,8 +9,8 @@
 
 use crate::{
 	ops::{
-		Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, Quantize, Reduce, Resample, Reshape, Sample, Slice,
-		Transpose, Unary,
+		Binary, BitCast, Cast, Concat, Conv, Expand, Gather, MatMul, Pad, Pool, Prefix, Quantize, Rank, Reduce,
+		Resample, Reshape, Sample, Scatter, Select, Slice, Transpose, Unary,
 	},
 	TensorType,
 };
@@ -66,18 +66,27 @@ pub enum Op {
 	/// A constant border.
 	#[codec(index = 21)]
 	Pad(Pad),
+	/// Elements at computed places.
+	#[codec(index = 22)]
+	Gather(Gather),
 	/// A function of one element.
 	#[codec(index = 32)]
 	Unary(Unary),
 	/// A function of two elements, with numpy broadcasting.
 	#[codec(index = 33)]
 	Binary(Binary),
+	/// One of two elements, as a third says.
+	#[codec(index = 35)]
+	Select(Select),
 	/// Conversion to another element type.
 	#[codec(index = 36)]
 	Cast(Cast),
 	/// Scaled, rounded and clamped to integers of 8 bits.
 	#[codec(index = 40)]
 	Quantize(Quantize),
+	/// The same bits as another element type.
+	#[codec(index = 37)]
+	BitCast(BitCast),
 	/// Matrix product `A[.., M, K] * B[.., N, K]`.
 	#[codec(index = 48)]
 	MatMul(MatMul),
@@ -96,4 +105,13 @@ pub enum Op {
 	/// Interpolation at computed places.
 	#[codec(index = 97)]
 	Sample(Sample),
+	/// Elements put, or taken in, at computed places.
+	#[codec(index = 66)]
+	Scatter(Scatter),
+	/// How many elements along an axis come before each one.
+	#[codec(index = 67)]
+	Rank(Rank),
+	/// Sums or products of the elements up to each one along an axis.
+	#[codec(index = 80)]
+	Prefix(Prefix),
 }

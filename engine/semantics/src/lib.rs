@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`tensor`] | element types, shapes, little-endian bytes |
 //! | [`float`] | binary32 arithmetic: fma, NaN, subnormals, exp, tanh, sigmoid, conversions |
+//! | [`double`] | binary64 arithmetic, and the rarer functions of binary32 |
+//! | [`number`] | elements as numbers, whatever their type |
 //! | [`ir`] | the graph: nodes, values, operators and their codec indices |
 //! | [`ops`] | one element of one operator: type function, fold, bits |
 //! | [`merkle`], [`commit`] | the trees, the domain-separated hash, roots, `ModelId`, statements |
@@ -26,12 +28,14 @@ extern crate alloc;
 extern crate std;
 
 pub mod commit;
+pub mod double;
 pub mod eval;
 pub mod float;
 pub mod ir;
 pub mod judge;
 pub mod merkle;
 pub mod model;
+pub mod number;
 pub mod ops;
 pub mod prover;
 pub mod tensor;

@@ -11,7 +11,7 @@ pub const MAX_RANK: usize = 8;
 /// The largest number of bytes of one tensor: 2 GiB. Below it, no index computation can overflow a `u64`.
 pub const MAX_TENSOR_BYTES: u64 = 1 << 31;
 
-/// An element type. Indices 6 and 7 are reserved for F16 and BF16.
+/// An element type.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum DType {
 	/// IEEE 754 binary32.
@@ -32,18 +32,54 @@ pub enum DType {
 	/// One byte; any byte other than 0 reads as 1.
 	#[codec(index = 5)]
 	Bool,
+	/// IEEE 754 binary16, as storage.
+	#[codec(index = 6)]
+	F16,
+	/// The upper half of a binary32, as storage.
+	#[codec(index = 7)]
+	BF16,
+	/// IEEE 754 binary64.
+	#[codec(index = 8)]
+	F64,
+	/// Signed 16-bit integer.
+	#[codec(index = 9)]
+	I16,
+	/// Unsigned 16-bit integer.
+	#[codec(index = 10)]
+	U16,
+	/// Unsigned 32-bit integer.
+	#[codec(index = 11)]
+	U32,
+	/// Unsigned 64-bit integer.
+	#[codec(index = 12)]
+	U64,
 }
 
 impl DType {
 	/// Every element type.
-	pub const ALL: [DType; 6] = [DType::F32, DType::I8, DType::U8, DType::I32, DType::I64, DType::Bool];
+	pub const ALL: [DType; 13] = [
+		DType::F32,
+		DType::I8,
+		DType::U8,
+		DType::I32,
+		DType::I64,
+		DType::Bool,
+		DType::F16,
+		DType::BF16,
+		DType::F64,
+		DType::I16,
+		DType::U16,
+		DType::U32,
+		DType::U64,
+	];
 
 	/// Bytes per element.
 	pub const fn size(self) -> usize {
 		match self {
 			DType::I8 | DType::U8 | DType::Bool => 1,
-			DType::F32 | DType::I32 => 4,
-			DType::I64 => 8,
+			DType::F16 | DType::BF16 | DType::I16 | DType::U16 => 2,
+			DType::F32 | DType::I32 | DType::U32 => 4,
+			DType::I64 | DType::U64 | DType::F64 => 8,
 		}
 	}
 
@@ -56,6 +92,13 @@ impl DType {
 			DType::I32 => "INT32",
 			DType::I64 => "INT64",
 			DType::Bool => "BOOL",
+			DType::F16 => "FP16",
+			DType::BF16 => "BF16",
+			DType::F64 => "FP64",
+			DType::I16 => "INT16",
+			DType::U16 => "UINT16",
+			DType::U32 => "UINT32",
+			DType::U64 => "UINT64",
 		}
 	}
 

@@ -1,7 +1,7 @@
 //! Files as input tensors: the raw little-endian bytes of all inputs, one after the other, in the model's order.
 
 use anyhow::{anyhow, bail, Context};
-use assay_semantics::{DType, TensorType};
+use assay_semantics::{number::convert, DType, TensorType};
 use image::{imageops::FilterType, DynamicImage};
 use serde::Deserialize;
 use serde_json::Value;
@@ -168,12 +168,17 @@ fn numbers(data: &Value, dtype: DType, out: &mut Vec<u8>) -> anyhow::Result<()> 
 		out.push(data.as_bool().or_else(|| data.as_u64().map(|number| number != 0)).ok_or_else(wrong)?.into());
 		return Ok(());
 	}
-	if dtype == DType::F32 {
-		let number = data.as_f64().ok_or_else(wrong)? as f32;
-		if !number.is_finite() {
+	if dtype.is_float() {
+		let number = data.as_f64().ok_or_else(wrong)?;
+		let bits = convert(DType::F64, dtype, number.to_bits());
+		if !f64::from_bits(convert(dtype, DType::F64, bits)).is_finite() {
 			return Err(wrong());
 		}
-		out.extend(number.to_le_bytes());
+		out.extend(&bits.to_le_bytes()[..dtype.size()]);
+		return Ok(());
+	}
+	if dtype == DType::U64 {
+		out.extend(data.as_u64().ok_or_else(wrong)?.to_le_bytes());
 		return Ok(());
 	}
 	let number = data.as_i64().ok_or_else(wrong)?;
@@ -181,6 +186,9 @@ fn numbers(data: &Value, dtype: DType, out: &mut Vec<u8>) -> anyhow::Result<()> 
 		DType::I8 => out.extend(i8::try_from(number).map_err(|_| wrong())?.to_le_bytes()),
 		DType::U8 => out.push(u8::try_from(number).map_err(|_| wrong())?),
 		DType::I32 => out.extend(i32::try_from(number).map_err(|_| wrong())?.to_le_bytes()),
+		DType::I16 => out.extend(i16::try_from(number).map_err(|_| wrong())?.to_le_bytes()),
+		DType::U16 => out.extend(u16::try_from(number).map_err(|_| wrong())?.to_le_bytes()),
+		DType::U32 => out.extend(u32::try_from(number).map_err(|_| wrong())?.to_le_bytes()),
 		_ => out.extend(number.to_le_bytes()),
 	}
 	Ok(())

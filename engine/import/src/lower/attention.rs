@@ -26,7 +26,7 @@ fn heads_of(l: &mut Lowering, x: &Value, heads: i64) -> Result<Value, Reason> {
 			let heads = u32::try_from(heads).ok().filter(|h| *h > 0 && hidden % h == 0);
 			let heads = heads.ok_or("the number of heads does not divide the last dimension")?;
 			let split = l.reshape_to(x, [b, s, heads, hidden / heads])?;
-			Ok(l.permuted(&split, &[0, 2, 1, 3]))
+			l.permuted(&split, &[0, 2, 1, 3])
 		}
 		_ => Err("the operands need three or four dimensions".into()),
 	}
@@ -35,7 +35,7 @@ fn heads_of(l: &mut Lowering, x: &Value, heads: i64) -> Result<Value, Reason> {
 /// `[B, heads, S, D]` as `[B, S, heads * D]`.
 fn heads_joined(l: &mut Lowering, x: &Value) -> Result<Value, Reason> {
 	let [b, h, s, d] = *l.dims(x).as_slice() else { return Err("four dimensions are needed".into()) };
-	let x = l.permuted(x, &[0, 2, 1, 3]);
+	let x = l.permuted(x, &[0, 2, 1, 3])?;
 	l.reshape_to(&x, [b, s, h.checked_mul(d).ok_or("too large")?])
 }
 
@@ -60,17 +60,26 @@ impl Lowering<'_> {
 		}))
 	}
 
-	/// `Q K^T * scale` as `[B, H, S, L]`.
-	fn scores(&mut self, q: &Value, k: &Value, scale: Option<f32>) -> Result<Value, Reason> {
+	/// `Q K^T * scale` as `[B, H, S, L]`. Where the element type is narrower than f32, both are scaled by the root and each
+	/// result is rounded to it, as ONNX's own function does.
+	fn scores(&mut self, q: &Value, k: &Value, scale: Option<f32>, dtype: DType) -> Result<Value, Reason> {
 		let (dims_q, dims_k) = (self.dims(q), self.dims(k));
 		let (&[b, h, s, d], &[_, kv, l, _]) = (dims_q.as_slice(), dims_k.as_slice()) else {
 			return Err("four dimensions are needed".into());
 		};
 		let scale = scale.filter(|s| *s != 0.0).unwrap_or_else(|| 1.0 / (d as f32).sqrt());
-		let q = self.times(q, scale)?;
+		let (q, k) = if dtype == DType::F32 {
+			(self.times(q, scale)?, k.clone())
+		} else {
+			let root = self.number(scale.sqrt())?;
+			let root = self.rounded(&root, dtype)?;
+			let (q, k) = (self.mul(q, &root)?, self.mul(k, &root)?);
+			(self.rounded(&q, dtype)?, self.rounded(&k, dtype)?)
+		};
 		let q = grouped(self, &q, kv)?;
-		let scores = self.product(&q, k)?;
-		self.reshape_to(&scores, [b, h, s, l])
+		let scores = self.product(&q, &k)?;
+		let scores = self.reshape_to(&scores, [b, h, s, l])?;
+		self.rounded(&scores, dtype)
 	}
 
 	/// Probabilities times values, as `[B, H, S, D]`.
@@ -175,9 +184,22 @@ impl Lowering<'_> {
 		Ok(Some(self.call("Equal", &[&largest, &infinite], &[])?))
 	}
 
-	/// Softmax over the last axis; rows that are given as empty are 0.
-	fn guarded_softmax(&mut self, x: &Value, empty: Option<&Value>) -> Result<Value, Reason> {
-		let p = self.softmax_over(x, &[x.perm.len() - 1])?;
+	/// Softmax over the last axis, each step of it rounded to the element type; rows that are given as empty are 0.
+	fn guarded_softmax(&mut self, x: &Value, empty: Option<&Value>, dtype: DType) -> Result<Value, Reason> {
+		let last = [x.perm.len() - 1];
+		let p = if dtype == DType::F32 {
+			self.softmax_over(x, &last)?
+		} else {
+			let largest = self.reduced(ReduceKind::Max, x, &last)?;
+			let difference = self.sub(x, &largest)?;
+			let difference = self.rounded(&difference, dtype)?;
+			let exp = self.map(Unary::ExpSoftmax, &difference)?;
+			let exp = self.rounded(&exp, dtype)?;
+			let sum = self.reduced(ReduceKind::Sum, &exp, &last)?;
+			let sum = self.rounded(&sum, dtype)?;
+			let p = self.div(&exp, &sum)?;
+			self.rounded(&p, dtype)?
+		};
 		match empty {
 			None => Ok(p),
 			Some(empty) => {
@@ -190,7 +212,7 @@ impl Lowering<'_> {
 	/// `softmax(softcap(Q K^T * scale) + bias) V`.
 	///
 	/// Keys that are not allowed have score -infinity whatever they hold. A row without any allowed key gives 0. Computed in
-	/// f32; the probabilities are rounded to the operands' element type.
+	/// f32; where the operands are narrower, each step is rounded to their element type.
 	pub(super) fn attention(&mut self) -> Result<Outputs, Reason> {
 		let attributes = self.attributes();
 		let (heads, kv_heads) = (attributes.int("q_num_heads", 0)?, attributes.int("kv_num_heads", 0)?);
@@ -213,12 +235,15 @@ impl Lowering<'_> {
 		let (s, l) = (self.dims(&q)[2], self.dims(&k)[2]);
 
 		let scale = attributes.float("scale")?;
-		let mut scores = self.scores(&q, &k, scale)?;
+		let mut scores = self.scores(&q, &k, scale, dtype)?;
 		let mut seen = scores.clone();
 		if softcap > 0.0 {
 			scores = self.times(&scores, 1.0 / softcap)?;
+			scores = self.rounded(&scores, dtype)?;
 			scores = self.map(Unary::Tanh, &scores)?;
+			scores = self.rounded(&scores, dtype)?;
 			scores = self.times(&scores, softcap)?;
+			scores = self.rounded(&scores, dtype)?;
 		}
 		if mode == 1 {
 			seen = scores.clone();
@@ -228,6 +253,7 @@ impl Lowering<'_> {
 		self.positions(&mut mask, s, l, past)?;
 		if let Some(bias) = &mask.bias {
 			scores = self.add(&scores, bias)?;
+			scores = self.rounded(&scores, dtype)?;
 		}
 		if let Some(allowed) = &mask.allowed {
 			let infinite = self.number(f32::NEG_INFINITY)?;
@@ -237,7 +263,12 @@ impl Lowering<'_> {
 			seen = scores.clone();
 		}
 		let empty = self.empty_rows(&mask)?;
-		let p = self.guarded_softmax(&scores, empty.as_ref())?;
+		// Without a precision of its own the softmax has that of the operands.
+		let precision = match attributes.int("softmax_precision", 0)? {
+			0 => dtype,
+			n => crate::weights::dtype(i32::try_from(n)?)?,
+		};
+		let p = self.guarded_softmax(&scores, empty.as_ref(), if precision == dtype { dtype } else { DType::F32 })?;
 		if mode == 3 {
 			seen = p.clone();
 		}
@@ -254,7 +285,7 @@ impl Lowering<'_> {
 		let (q, dtype) = self.widened(0)?;
 		let ((k, _), (v, _)) = (self.widened(1)?, self.widened(2)?);
 		let scale = self.attributes().float("scale")?;
-		let mut scores = self.scores(&q, &k, scale)?;
+		let mut scores = self.scores(&q, &k, scale, dtype)?;
 		if let Some(graph) = self.attributes().graph("score_mod")? {
 			scores = self.subgraph(graph, &[scores])?.into_iter().next().ok_or("`score_mod` has no output")?;
 		}
@@ -275,7 +306,7 @@ impl Lowering<'_> {
 		let dims = self.dims(&x);
 		// [B, S, H, D]
 		let x = match *dims.as_slice() {
-			[_, _, _, _] => self.permuted(&x, &[0, 2, 1, 3]),
+			[_, _, _, _] => self.permuted(&x, &[0, 2, 1, 3])?,
 			[b, s, hidden] => {
 				let heads = u32::try_from(attributes.int("num_heads", 0)?)?;
 				if heads == 0 || hidden % heads != 0 {
@@ -336,7 +367,7 @@ impl Lowering<'_> {
 			let rest = self.part(&x, 3, turned, size - turned)?;
 			y = self.joined(&[y, rest], 3)?;
 		}
-		let y = if flat { self.reshape_to(&y, dims)? } else { self.permuted(&y, &[0, 2, 1, 3]) };
+		let y = if flat { self.reshape_to(&y, dims)? } else { self.permuted(&y, &[0, 2, 1, 3])? };
 		super::norms::single(self.cast_to(&y, dtype)?)
 	}
 

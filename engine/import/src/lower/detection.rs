@@ -166,6 +166,9 @@ impl Lowering<'_> {
 				found = self.context.builder.binary(assay_semantics::ops::Binary::Min, &found, &one)?;
 			}
 			// Into their columns, times their weights, by a product with a constant.
+			if count.saturating_mul(width as usize) > 1 << 24 {
+				return Err("the pool is too large".into());
+			}
 			let mut place = vec![0.0f32; count * width as usize];
 			for (j, (at, column)) in own.iter().enumerate() {
 				let weight = weights.filter(|_| weighted).and_then(|w| w.get(*at).copied()).unwrap_or(1.0);

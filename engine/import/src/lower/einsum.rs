@@ -48,7 +48,7 @@ impl Lowering<'_> {
 	fn arranged(&mut self, term: &Term, order: &[char]) -> Result<Value, Reason> {
 		let own: Vec<u8> =
 			order.iter().filter_map(|l| term.labels.iter().position(|o| o == l)).map(|i| i as u8).collect();
-		let moved = self.permuted(&term.value, &own);
+		let moved = self.permuted(&term.value, &own)?;
 		let dims = self.dims(&moved);
 		let mut given = dims.iter();
 		let full: Vec<u32> = order
@@ -73,7 +73,7 @@ impl Lowering<'_> {
 			let rank = term.labels.len();
 			let mut perm: Vec<u8> = (0..rank).filter(|a| *a != i && *a != j).map(|a| a as u8).collect();
 			perm.extend([i as u8, j as u8]);
-			let moved = self.permuted(&term.value, &perm);
+			let moved = self.permuted(&term.value, &perm)?;
 			let dims = self.dims(&moved);
 			let n = dims[rank - 1];
 			if dims[rank - 2] != n {

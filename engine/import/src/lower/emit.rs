@@ -192,8 +192,11 @@ impl Lowering<'_> {
 	}
 
 	/// Dimension `i` of the result is dimension `perm[i]`. Nothing moves yet.
-	pub(super) fn permuted(&self, x: &Value, perm: &[u8]) -> Value {
-		Value { id: x.id, perm: compose(&x.perm, perm) }
+	pub(super) fn permuted(&self, x: &Value, perm: &[u8]) -> Result<Value, Reason> {
+		if perm.len() != x.perm.len() {
+			return Err(format!("{} dimensions are needed", perm.len()).into());
+		}
+		Ok(Value { id: x.id, perm: compose(&x.perm, perm) })
 	}
 
 	/// The last two dimensions exchanged. Nothing moves yet.
@@ -204,7 +207,7 @@ impl Lowering<'_> {
 			return Err("a matrix needs two dimensions".into());
 		}
 		perm.swap(rank - 2, rank - 1);
-		Ok(self.permuted(x, &perm))
+		self.permuted(x, &perm)
 	}
 
 	/// `A[.., M, K] * B[.., N, K]`
@@ -304,10 +307,10 @@ impl Lowering<'_> {
 		Ok((self.wide(&x)?, dtype))
 	}
 
-	/// A float tensor as f32.
+	/// A float tensor as f32, or f64 as it is.
 	pub(super) fn wide(&mut self, x: &Value) -> Result<Value, Reason> {
 		match self.dtype(x) {
-			DType::F32 => Ok(x.clone()),
+			DType::F32 | DType::F64 => Ok(x.clone()),
 			dtype if is_narrow_float(dtype) => self.cast_to(x, DType::F32),
 			dtype => Err(format!("{} is not supported here", dtype.name()).into()),
 		}
@@ -316,5 +319,5 @@ impl Lowering<'_> {
 
 /// Whether f32 holds every number of a float type.
 fn is_narrow_float(dtype: DType) -> bool {
-	matches!(dtype.name(), "FP16" | "BF16")
+	matches!(dtype, DType::F16 | DType::BF16)
 }

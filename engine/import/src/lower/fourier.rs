@@ -121,10 +121,10 @@ impl Lowering<'_> {
 		};
 		let mut perm: Vec<u8> = (0..rank as u8).collect();
 		perm.swap(at, rank - 2);
-		let moved = self.permuted(&x, &perm);
+		let moved = self.permuted(&x, &perm)?;
 		let transform = Transform { input, output, length, complex: parts == 2, inverse, to_real };
 		let y = self.transformed(&moved, transform)?;
-		let y = self.permuted(&y, &perm);
+		let y = self.permuted(&y, &perm)?;
 		single(self.cast_to(&y, dtype)?)
 	}
 

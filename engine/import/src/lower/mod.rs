@@ -6,14 +6,18 @@ mod control;
 mod conv;
 mod detection;
 mod einsum;
+mod elementary;
 mod emit;
+mod extent;
 mod fourier;
 mod linear;
 mod normal;
 mod norms;
+mod places;
 mod pointwise;
 mod quant;
 mod recurrent;
+mod reduce;
 mod resize;
 mod sampling;
 mod shape;
@@ -26,6 +30,7 @@ use crate::{
 	proto::{GraphProto, NodeProto},
 };
 use assay_semantics::{
+	number,
 	ops::{Binary, Unary},
 	DType, Tensor,
 };
@@ -130,23 +135,12 @@ impl<'a> Lowering<'a> {
 /// The outputs of a node, in order; those that are not computed are `None`.
 pub(crate) type Outputs = Vec<Option<Value>>;
 
-/// The elements of a tensor of integers.
+/// The elements of a tensor of integers or bools; `None` for floats.
 pub(crate) fn integers(tensor: &Tensor) -> Option<Vec<i64>> {
-	let bytes = tensor.bytes.as_slice();
-	match tensor.ty.dtype {
-		DType::I64 => Some(
-			bytes
-				.chunks_exact(8)
-				.map(|c| i64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]))
-				.collect(),
-		),
-		DType::I32 => {
-			Some(bytes.chunks_exact(4).map(|c| i32::from_le_bytes([c[0], c[1], c[2], c[3]]).into()).collect())
-		}
-		DType::U8 | DType::Bool => Some(bytes.iter().map(|b| i64::from(*b)).collect()),
-		DType::I8 => Some(bytes.iter().map(|b| i64::from(*b as i8)).collect()),
-		DType::F32 => None,
-	}
+	let dtype = tensor.ty.dtype;
+	let list =
+		|| places::elements(tensor).into_iter().map(|bits| number::convert(dtype, DType::I64, bits) as i64).collect();
+	(!dtype.is_float()).then(list)
 }
 
 /// Lowers one node and names its outputs. Those that it does not give stay unnamed: reading them is an error then.
@@ -210,6 +204,10 @@ fn dispatch(l: &mut Lowering) -> Result<Option<Vec<(usize, Value)>>, Reason> {
 		"Dropout" => l.dropout(),
 		"Constant" => l.constant(),
 		_ => {
+			if let Some(value) = l.elementary(op)? {
+				let more = std::mem::take(&mut l.more);
+				return Ok(Some([(0, value)].into_iter().chain(more).collect()));
+			}
 			let Some(outputs) = l.composite(op)? else { return Ok(None) };
 			return Ok(Some(outputs.into_iter().enumerate().filter_map(|(i, v)| Some((i, v?))).collect()));
 		}

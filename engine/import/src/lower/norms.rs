@@ -181,10 +181,12 @@ impl Lowering<'_> {
 		let beta = attributes.float("beta")?.unwrap_or(0.75);
 		let bias = attributes.float("bias")?.unwrap_or(1.0);
 		let square = self.mul(&x, &x)?;
-		// Channels as the one spatial axis of a window, everything else beside it.
-		let dims = self.dims(&square);
-		let rest = dims[2..].iter().try_fold(1u32, |n, d| n.checked_mul(*d)).ok_or("too large")?;
-		let flat = self.reshape_to(&square, [dims[0], dims[1], rest])?;
+		// Channels as the one spatial axis of a window, everything else beside it, as the value lies.
+		let inner = self.context.builder.ty(square.id).dims.clone();
+		let at = usize::from(square.perm[1]);
+		let product = |d: &[u32]| d.iter().try_fold(1u32, |n, d| n.checked_mul(*d)).ok_or("too large");
+		let lying = self.context.builder.value(square.id);
+		let flat = self.reshape_to(&lying, [product(&inner[..at])?, inner[at], product(&inner[at + 1..])?])?;
 		let before = (size - 1) / 2;
 		let window = assay_semantics::ops::Window {
 			strides: vec![1],
@@ -195,7 +197,7 @@ impl Lowering<'_> {
 		let op = Op::Pool(assay_semantics::ops::Pool { kind: PoolKind::Sum, kernel: vec![size], window });
 		let id = self.context.builder.push(op, &[flat.id])?;
 		let sum = self.context.builder.value(id);
-		let sum = self.reshape_to(&sum, dims)?;
+		let sum = Value { id: self.reshape_to(&sum, inner)?.id, perm: x.perm.clone() };
 		let scaled = self.times(&sum, alpha / size as f32)?;
 		let base = self.plus(&scaled, bias)?;
 		let power = self.power(&base, beta)?;

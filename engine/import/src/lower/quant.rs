@@ -20,7 +20,7 @@ impl Lowering<'_> {
 				shape[at] = *n;
 				self.reshape_to(v, shape)
 			}
-			_ if block > 0 && own.len() == dims.len() => {
+			_ if block > 0 && own.len() == dims.len() && at < dims.len() => {
 				let block = u32::try_from(block)?;
 				let mut apart = own.clone();
 				apart.insert(at + 1, 1);

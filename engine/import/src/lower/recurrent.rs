@@ -228,7 +228,7 @@ impl Lowering<'_> {
 				Some(v) => {
 					let mut v = l.wide(&v)?;
 					if l.attributes().flag("layout")? {
-						v = l.permuted(&v, &[1, 0, 2]);
+						v = l.permuted(&v, &[1, 0, 2])?;
 					}
 					l.direction_of(&v, d)
 				}
@@ -293,7 +293,7 @@ impl Lowering<'_> {
 		let (x, dtype) = self.widened(0)?;
 		let attributes = self.attributes();
 		let batch_first = attributes.flag("layout")?;
-		let x = if batch_first { self.permuted(&x, &[1, 0, 2]) } else { x };
+		let x = if batch_first { self.permuted(&x, &[1, 0, 2])? } else { x };
 		let &[steps, batch, _] = self.dims(&x).as_slice() else {
 			return Err("the input needs three dimensions".into());
 		};
@@ -325,7 +325,7 @@ impl Lowering<'_> {
 		};
 		let (h, c) = (self.joined(&last_h, 0)?, self.joined(&last_c, 0)?);
 		let (y, h, c) = match batch_first {
-			true => (self.permuted(&y, &[2, 0, 1, 3]), self.permuted(&h, &[1, 0, 2]), self.permuted(&c, &[1, 0, 2])),
+			true => (self.permuted(&y, &[2, 0, 1, 3])?, self.permuted(&h, &[1, 0, 2])?, self.permuted(&c, &[1, 0, 2])?),
 			false => (y, h, c),
 		};
 		let mut outputs = vec![Some(self.cast_to(&y, dtype)?), Some(self.cast_to(&h, dtype)?)];

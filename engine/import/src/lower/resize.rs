@@ -9,6 +9,9 @@ use assay_semantics::{ops::Resample, DType, Op, Tensor, TensorType};
 /// The most terms of one element along one axis.
 const MAX_TERMS: usize = 4096;
 
+/// The most terms of all elements along one axis.
+const MAX_TABLE: usize = 1 << 24;
+
 /// What the attributes say.
 struct Method {
 	mode: String,
@@ -91,7 +94,7 @@ impl Method {
 		};
 		let scale = if self.antialias { scale.min(1.0) } else { 1.0 };
 		let (first, last) = ((x - radius / scale).ceil(), (x + radius / scale).floor());
-		if !(last - first < MAX_TERMS as f64) {
+		if (last - first).is_nan() || last - first >= MAX_TERMS as f64 {
 			return Err(format!("an element has more than {MAX_TERMS} terms").into());
 		}
 		let weight = |i: i64| {
@@ -107,6 +110,7 @@ impl Method {
 	fn table(&self, axis: &Axis) -> Result<Table, Reason> {
 		let (mut rows, mut outside) = (Vec::new(), Vec::new());
 		let last = i64::from(axis.input) - 1;
+		let mut count = 0;
 		for i in 0..axis.output {
 			let x = self.position(i, axis)?;
 			if self.mode == "nearest" {
@@ -123,6 +127,10 @@ impl Method {
 				// What changes nothing is not read.
 				terms.retain(|(_, w)| *w != 0.0);
 				rows.push(terms);
+			}
+			count += rows.last().map_or(0, Vec::len) + 1;
+			if count > MAX_TABLE {
+				return Err(format!("an axis has more than {MAX_TABLE} terms").into());
 			}
 			outside.push(self.coordinates == "tf_crop_and_resize" && !(0.0..=last as f64).contains(&x));
 		}

@@ -7,6 +7,12 @@ use assay_semantics::{
 	DType, Op,
 };
 
+/// The most samples of a region along one axis.
+const MAX_SIDE: u32 = 1 << 16;
+
+/// The most places of a grid that is made at import.
+const MAX_PLACES: u32 = 1 << 24;
+
 impl Lowering<'_> {
 	/// The samples of `x` (`[N, C, spatial..]`) at `at` (`[M, places.., D]`), as `[M, places.., C]`.
 	fn samples(&mut self, x: &Value, at: &Value, sample: Option<&Value>, op: Sample) -> Result<Value, Reason> {
@@ -74,6 +80,9 @@ impl Lowering<'_> {
 			size.iter().map(|d| u32::try_from(*d)).collect::<Result<_, _>>().map_err(|_| "the size is out of range")?;
 		let spatial = dims.get(2..).filter(|s| (1..=3).contains(&s.len())).ok_or("two or three spatial axes")?;
 		let count = spatial.iter().try_fold(1u32, |n, d| n.checked_mul(*d)).ok_or("too large")?;
+		if count > MAX_PLACES {
+			return Err("the grid is too large".into());
+		}
 		let columns = spatial.len() + 1;
 		assay_semantics::TensorType::new(DType::F32, [count, u32::try_from(columns)?]).check()?;
 		let mut base = Vec::new();
@@ -201,7 +210,10 @@ impl Lowering<'_> {
 			return self.filled(DType::F32, &[count, bins[0], bins[1], c], 0.0);
 		}
 		let max = self.attributes().string("mode", "avg")? == "max";
-		let (rows, columns) = (bins[0] * per_bin[0], bins[1] * per_bin[1]);
+		let side = |axis: usize| bins[axis].checked_mul(per_bin[axis]).filter(|n| *n <= MAX_SIDE);
+		let (Some(rows), Some(columns)) = (side(0), side(1)) else {
+			return Err("a region has too many samples".into());
+		};
 		let mut inside: Option<Value> = None;
 		let (mut coordinates, mut fractions) = (Vec::new(), Vec::new());
 		for (axis, (column, size)) in [(1, h), (0, w)].into_iter().enumerate() {
@@ -294,6 +306,10 @@ impl Lowering<'_> {
 		let strides = attributes.sizes("strides", 2, 1)?;
 		let dilations = attributes.sizes("dilations", 2, 1)?;
 		let pads = attributes.sizes("pads", 4, 0)?;
+		let places = u64::from(oh).saturating_mul(ow.into()).saturating_mul(taps.into());
+		if places > u64::from(MAX_PLACES) {
+			return Err("the kernel has too many places".into());
+		}
 		let mut base = Vec::new();
 		for i in 0..oh {
 			for j in 0..ow {
@@ -319,7 +335,7 @@ impl Lowering<'_> {
 		for g in 0..offset_groups {
 			let own = self.part(&offset, 1, g, 1)?;
 			let own = self.reshape_to(&own, [n, taps, 2, oh, ow])?;
-			let own = self.permuted(&own, &[0, 3, 4, 1, 2]);
+			let own = self.permuted(&own, &[0, 3, 4, 1, 2])?;
 			let at = self.add(&base, &own)?;
 			let channels = self.part(&x, 1, g * share, share)?;
 			let op = Sample { mode: SampleMode::Linear, border: SampleBorder::Zeros };
@@ -327,13 +343,13 @@ impl Lowering<'_> {
 			if let Some(mask) = &mask {
 				let own = self.part(mask, 1, g, 1)?;
 				let own = self.reshape_to(&own, [n, taps, oh, ow, 1])?;
-				let own = self.permuted(&own, &[0, 2, 3, 1, 4]);
+				let own = self.permuted(&own, &[0, 2, 3, 1, 4])?;
 				value = self.mul(&value, &own)?;
 			}
 			parts.push(value);
 		}
 		let value = self.joined(&parts, 4)?;
-		let w = self.permuted(&w, &[0, 2, 3, 1]);
+		let w = self.permuted(&w, &[0, 2, 3, 1])?;
 		let rows = taps.checked_mul(depth).ok_or("too large")?;
 		let mut outputs = Vec::new();
 		for g in 0..groups {

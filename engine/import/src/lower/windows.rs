@@ -7,6 +7,9 @@ use assay_semantics::{
 	DType, Op,
 };
 
+/// The most numbers in a table that is made at import.
+const MAX_TABLE: u64 = 1 << 24;
+
 /// How a transposed window slides, for each spatial axis.
 struct Spread {
 	kernel: Vec<u32>,
@@ -46,11 +49,12 @@ impl Lowering<'_> {
 		let mut divisor = self.number(1.0)?;
 		for (i, k) in kernel.iter().enumerate() {
 			let border = i64::from(dims[i + 2]) + i64::from(floor.before[i]) + i64::from(floor.after[i]);
+			// Elements of the window that start before the border's end.
+			let dilation = i64::from(window.dilations[i]).max(1);
 			let counts: Vec<f32> = (0..out[i + 2])
 				.map(|o| {
-					let start = i64::from(o) * i64::from(window.strides[i]);
-					let taps = (0..*k).filter(|t| start + i64::from(*t) * i64::from(window.dilations[i]) < border);
-					taps.count().max(1) as f32
+					let room = border - i64::from(o) * i64::from(window.strides[i]);
+					((room + dilation - 1) / dilation).clamp(1, i64::from(*k).max(1)) as f32
 				})
 				.collect();
 			let mut shape = vec![1; dims.len()];
@@ -95,6 +99,9 @@ impl Lowering<'_> {
 		let mut place = self.pooled(x, PoolKind::ArgMax, kernel, window)?;
 		let spatial = &dims[2..];
 		let size = spatial.iter().try_fold(1u32, |n, d| n.checked_mul(*d)).ok_or("too large")?;
+		if u64::from(dims[0]) * u64::from(dims[1]) > MAX_TABLE || u64::from(size) > MAX_TABLE {
+			return Err("the operand is too large for places".into());
+		}
 		if self.attributes().flag("storage_order")? {
 			// The first spatial axis runs fastest.
 			let mut table = Vec::new();
@@ -172,7 +179,7 @@ impl Lowering<'_> {
 		let w = self.reshape_to(w, split)?;
 		let mut perm: Vec<u8> = (0..(n + 3) as u8).collect();
 		perm.swap(1, 2);
-		let mut w = self.permuted(&w, &perm);
+		let mut w = self.permuted(&w, &perm)?;
 		for (i, k) in spread.kernel.iter().enumerate() {
 			w = self.strided(&w, i + 3, k - 1, *k, -1)?;
 		}
@@ -351,6 +358,9 @@ impl Lowering<'_> {
 		let (cache, update) = (self.input(0)?, self.input(1)?);
 		let dims = self.dims(&cache);
 		let rank = dims.len();
+		if self.dims(&update).len() != rank || dims.contains(&0) || self.dims(&update).contains(&0) {
+			return Err("cache and update need the same number of dimensions, and elements".into());
+		}
 		let at = self.axis_attribute("axis", -2, rank)?;
 		if at == 0 {
 			return Err("the batch axis cannot be the axis".into());

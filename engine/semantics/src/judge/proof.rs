@@ -12,7 +12,7 @@ use crate::{
 	model::{check_node, check_place},
 	ops::{self, Bits, Site, State, BLOCK},
 	trace::{self, Coordinate},
-	Hash, ModelHeader, Op, TensorType, ValueId,
+	Hash, ModelHeader, Op, TensorType, ValueId, MAX_RANK,
 };
 use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
@@ -191,8 +191,8 @@ impl ProofKind {
 		match self {
 			ProofKind::Element => MAX_DIRECT_STEPS * BLOCK * 2,
 			ProofKind::Step => BLOCK * 2,
-			// No operator of this version reads more than two elements to finish.
-			ProofKind::Finish => 2,
+			// An element at a tuple of places, one for each dimension.
+			ProofKind::Finish => MAX_RANK as u64 + 1,
 			ProofKind::Weight | ProofKind::InvalidNode => 0,
 		}
 	}

@@ -4,18 +4,17 @@
 //! The state is the total and the chain of a block that is not done: a step may be shorter than a block, and the bits are
 //! the same.
 //!
+//! f16 and bf16 are widened to f32 and the sum is rounded once; f64 is multiplied and added, each rounded.
+//!
 //! Integers are multiplied and added exactly, modulo the size of the value's type, so their order is free. Operands of 8
-//! bits, signed or not, each its own, give i32; two of i32 give i32; two of i64 give i64. The state is the sum so far.
+//! bits, signed or not, each its own, give i32; two of i32, i64, u32 or u64 give the same type. The state is the sum so far.
 
 use super::{
-	from_f32, from_i64,
+	from_i64,
 	index::{broadcast, broadcast_dims, unravel},
 	to_i64, two, Bits, Operator, Read, Site, State, TypeError, Window, BLOCK, STRIDED_BLOCK,
 };
-use crate::{
-	float::{fma, state_bits},
-	DType, TensorType,
-};
+use crate::{number::Real, DType, TensorType};
 use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::ops::Range;
@@ -26,30 +25,30 @@ const LONG_RUN: u32 = 16;
 
 /// The chain that a step starting at reduction element `start` goes on with.
 #[inline]
-fn chain(state: State, start: u64) -> f32 {
+fn chain<T: Real>(state: State, start: u64) -> T {
 	if start.is_multiple_of(BLOCK) {
-		0.0
+		T::default()
 	} else {
-		f32::from_bits(state.0[1] as u32)
+		T::from_state(state.0[1])
 	}
 }
 
 /// The state after a step that ended before reduction element `end` of `reduction`: a block that is done is added to the
 /// total.
 #[inline]
-fn fold(state: State, chain: f32, end: u64, reduction: u64) -> State {
+fn fold<T: Real>(state: State, chain: T, end: u64, reduction: u64) -> State {
 	if !end.is_multiple_of(BLOCK) && end < reduction {
-		return State([state.0[0], u64::from(state_bits(chain))]);
+		return State([state.0[0], chain.to_state()]);
 	}
-	let total = f32::from_bits(state.0[0] as u32) + chain;
-	State([u64::from(state_bits(total)), 0])
+	State([(T::from_state(state.0[0]) + chain).to_state(), 0])
 }
 
 /// The sum in the state, as stored.
 #[inline]
 fn stored(site: &Site, state: State) -> Bits {
 	match site.out.dtype {
-		DType::F32 => from_f32(f32::from_bits(state.0[0] as u32)),
+		dtype if dtype.is_single() => f32::from_state(state.0[0]).stored(dtype),
+		dtype @ DType::F64 => f64::from_state(state.0[0]).stored(dtype),
 		dtype => from_i64(dtype, to_i64(dtype, state.0[0])),
 	}
 }
@@ -57,9 +56,9 @@ fn stored(site: &Site, state: State) -> Bits {
 /// The element type of a product of operands of these types.
 fn product(a: DType, b: DType) -> Option<DType> {
 	match (a, b) {
-		(DType::F32, DType::F32) => Some(DType::F32),
-		(DType::I8 | DType::U8, DType::I8 | DType::U8) | (DType::I32, DType::I32) => Some(DType::I32),
-		(DType::I64, DType::I64) => Some(DType::I64),
+		(DType::I8 | DType::U8, DType::I8 | DType::U8) => Some(DType::I32),
+		(DType::I32 | DType::I64 | DType::U32 | DType::U64, _) if a == b => Some(a),
+		_ if a.is_float() && a == b => Some(a),
 		_ => None,
 	}
 }
@@ -74,6 +73,23 @@ fn add_product(site: &Site, sum: i64, a: Bits, b: Bits) -> i64 {
 #[inline]
 fn integer_state(site: &Site, sum: i64) -> State {
 	State([from_i64(site.out.dtype, sum), 0])
+}
+
+/// A step of a float dot product over contiguous operands.
+#[inline]
+fn dot<T: Real>(
+	dtype: DType,
+	range: Range<u64>,
+	reduction: u64,
+	state: State,
+	pair: impl Fn(u64) -> (Bits, Bits),
+) -> State {
+	let (mut acc, end) = (chain::<T>(state, range.start), range.end);
+	for r in range {
+		let (a, b) = pair(r);
+		acc = acc.plus_product(T::element(dtype, a), T::element(dtype, b));
+	}
+	fold(state, acc, end, reduction)
 }
 
 /// `value[.., m, n] = sum over k of A[.., m, k] * B[.., n, k]`; the leading dimensions broadcast.
@@ -110,16 +126,18 @@ impl Operator for MatMul {
 		let outer = index / n / m;
 		let a = broadcast(outer, batch, batch_a).wrapping_mul(m).wrapping_add(row).wrapping_mul(k);
 		let b = broadcast(outer, batch, batch_b).wrapping_mul(n).wrapping_add(col).wrapping_mul(k);
-		if site.out.dtype != DType::F32 {
-			let term =
-				|sum, r: u64| add_product(site, sum, read.read(0, a.wrapping_add(r)), read.read(1, b.wrapping_add(r)));
-			return integer_state(site, range.fold(to_i64(site.out.dtype, state.0[0]), term));
+		let pair = |r: u64| (read.read(0, a.wrapping_add(r)), read.read(1, b.wrapping_add(r)));
+		match site.out.dtype {
+			dtype if dtype.is_single() => dot::<f32>(dtype, range, k, state, pair),
+			dtype @ DType::F64 => dot::<f64>(dtype, range, k, state, pair),
+			dtype => {
+				let term = |sum, r| {
+					let (a, b) = pair(r);
+					add_product(site, sum, a, b)
+				};
+				integer_state(site, range.fold(to_i64(dtype, state.0[0]), term))
+			}
 		}
-		let (mut acc, end) = (chain(state, range.start), range.end);
-		for r in range {
-			acc = fma(read.f32(0, a.wrapping_add(r)), read.f32(1, b.wrapping_add(r)), acc);
-		}
-		fold(state, acc, end, k)
 	}
 
 	fn finish<R: Read + ?Sized>(&self, site: &Site, _index: u64, state: State, _read: &R) -> Bits {
@@ -141,9 +159,7 @@ pub struct Conv {
 impl Operator for Conv {
 	fn out_type(&self, ins: &[&TensorType]) -> Result<TensorType, TypeError> {
 		let (x, w) = two(ins)?;
-		// A run of i64 channels would lie in too many tiles.
-		let dtype = product(x.dtype, w.dtype).filter(|t| *t != DType::I64);
-		let dtype = dtype.ok_or(TypeError("Conv: not defined for these element types"))?;
+		let dtype = product(x.dtype, w.dtype).ok_or(TypeError("Conv: not defined for these element types"))?;
 		let ([n, spatial @ .., c], [o, kernel @ .., depth]) = (x.dims.as_slice(), w.dims.as_slice()) else {
 			return Err(TypeError("Conv: both operands need at least two dimensions"));
 		};
@@ -163,24 +179,62 @@ impl Operator for Conv {
 
 	fn block(&self, site: &Site) -> u64 {
 		match site.dims(1).last() {
-			Some(depth) if *depth >= LONG_RUN => BLOCK,
+			// A run of elements of 8 bytes would lie in too many tiles.
+			Some(depth) if *depth >= LONG_RUN && site.out.dtype.size() < 8 => BLOCK,
 			_ => STRIDED_BLOCK,
 		}
 	}
 
 	fn step<R: Read + ?Sized>(&self, site: &Site, index: u64, range: Range<u64>, state: State, read: &R) -> State {
-		let ([o, kernel @ .., depth], x) = (site.dims(1), site.dims(0)) else { return state };
+		let reduction = self.reduction(site);
+		let end = range.end;
+		match site.out.dtype {
+			dtype if dtype.is_single() => {
+				let mut acc = chain::<f32>(state, range.start);
+				self.terms(site, index, range, read, |a, b| {
+					acc = acc.plus_product(f32::element(dtype, a), f32::element(dtype, b));
+				});
+				fold(state, acc, end, reduction)
+			}
+			dtype @ DType::F64 => {
+				let mut acc = chain::<f64>(state, range.start);
+				self.terms(site, index, range, read, |a, b| {
+					acc = acc.plus_product(f64::element(dtype, a), f64::element(dtype, b));
+				});
+				fold(state, acc, end, reduction)
+			}
+			dtype => {
+				let mut sum = to_i64(dtype, state.0[0]);
+				self.terms(site, index, range, read, |a, b| sum = add_product(site, sum, a, b));
+				integer_state(site, sum)
+			}
+		}
+	}
+
+	fn finish<R: Read + ?Sized>(&self, site: &Site, _index: u64, state: State, _read: &R) -> Bits {
+		stored(site, state)
+	}
+}
+
+impl Conv {
+	/// Gives the factors of each term in a range of the reduction, in order; the border's first factor is 0.
+	#[inline]
+	fn terms<R: Read + ?Sized>(
+		&self,
+		site: &Site,
+		index: u64,
+		range: Range<u64>,
+		read: &R,
+		mut take: impl FnMut(Bits, Bits),
+	) {
+		let ([o, kernel @ .., depth], x) = (site.dims(1), site.dims(0)) else { return };
 		let out = unravel(index, &site.out.dims);
 		let (o, depth) = (u64::from(*o).max(1), u64::from(*depth).max(1));
 		// The last coordinate of the value is the output channel, which chooses the group.
 		let channel = index % o;
 		let group = channel / (o / u64::from(self.groups).max(1)).max(1);
 		let first = group.saturating_mul(depth);
-		let reduction = self.reduction(site);
-		let weights = channel.saturating_mul(reduction);
-		let integer = site.out.dtype != DType::F32;
-		let mut sum = to_i64(site.out.dtype, state.0[0]);
-		let mut acc = chain(state, range.start);
+		let weights = channel.saturating_mul(self.reduction(site));
 		let mut r = range.start;
 		while r < range.end {
 			// The run of channels under one kernel position; never empty, so the loop ends.
@@ -188,28 +242,13 @@ impl Operator for Conv {
 			let run = (depth - c).min(range.end - r);
 			let from = self.window.at(&out, kpos, kernel, x);
 			for i in 0..run {
-				if integer {
-					// The border multiplies as 0.
-					let Some(base) = from else { break };
-					let x = read.read(0, base.saturating_add(first).saturating_add(c).saturating_add(i));
-					sum = add_product(site, sum, x, read.read(1, weights.saturating_add(r).saturating_add(i)));
-					continue;
-				}
 				let a = match from {
-					Some(base) => read.f32(0, base.saturating_add(first).saturating_add(c).saturating_add(i)),
-					None => 0.0,
+					Some(base) => read.read(0, base.saturating_add(first).saturating_add(c).saturating_add(i)),
+					None => 0,
 				};
-				acc = fma(a, read.f32(1, weights.saturating_add(r).saturating_add(i)), acc);
+				take(a, read.read(1, weights.saturating_add(r).saturating_add(i)));
 			}
 			r += run;
 		}
-		if integer {
-			return integer_state(site, sum);
-		}
-		fold(state, acc, range.end, reduction)
-	}
-
-	fn finish<R: Read + ?Sized>(&self, site: &Site, _index: u64, state: State, _read: &R) -> Bits {
-		stored(site, state)
 	}
 }

@@ -16,22 +16,33 @@
 
 mod contract;
 mod fold;
+mod gather;
 mod index;
 mod movement;
+mod order;
 mod pointwise;
 mod quantize;
 mod sample;
+mod scatter;
 mod window;
 
+pub use crate::number::canonical;
 pub use contract::{Conv, MatMul};
 pub use fold::{Pool, PoolKind, Reduce, ReduceKind};
+pub use gather::Gather;
 pub use movement::{Concat, Expand, Pad, Reshape, Slice, Transpose};
-pub use pointwise::{Binary, Cast, Unary};
+pub use order::{Prefix, PrefixKind, Rank};
+pub use pointwise::{Binary, BitCast, Cast, Select, Unary};
 pub use quantize::Quantize;
 pub use sample::{Resample, Sample, SampleBorder, SampleMode};
+pub use scatter::{Scatter, ScatterKind, ScatterUpdate};
 pub use window::Window;
 
-use crate::{float, DType, Op, TensorType};
+use crate::{
+	float,
+	number::{from_i64, to_i64},
+	DType, Op, TensorType,
+};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::fmt;
 use scale_info::TypeInfo;
@@ -153,16 +164,22 @@ macro_rules! dispatch {
 			$crate::Op::Expand($o) => $call,
 			$crate::Op::Concat($o) => $call,
 			$crate::Op::Pad($o) => $call,
+			$crate::Op::Gather($o) => $call,
 			$crate::Op::Unary($o) => $call,
 			$crate::Op::Binary($o) => $call,
+			$crate::Op::Select($o) => $call,
 			$crate::Op::Cast($o) => $call,
 			$crate::Op::Quantize($o) => $call,
+			$crate::Op::BitCast($o) => $call,
 			$crate::Op::MatMul($o) => $call,
 			$crate::Op::Conv($o) => $call,
 			$crate::Op::Reduce($o) => $call,
 			$crate::Op::Pool($o) => $call,
 			$crate::Op::Resample($o) => $call,
 			$crate::Op::Sample($o) => $call,
+			$crate::Op::Scatter($o) => $call,
+			$crate::Op::Rank($o) => $call,
+			$crate::Op::Prefix($o) => $call,
 		}
 	};
 }
@@ -201,16 +218,22 @@ pub fn name(op: &Op) -> &'static str {
 		Op::Expand(_) => "Expand",
 		Op::Concat(_) => "Concat",
 		Op::Pad(_) => "Pad",
+		Op::Gather(_) => "Gather",
 		Op::Unary(_) => "Unary",
 		Op::Binary(_) => "Binary",
+		Op::Select(_) => "Select",
 		Op::Cast(_) => "Cast",
 		Op::Quantize(_) => "Quantize",
+		Op::BitCast(_) => "BitCast",
 		Op::MatMul(_) => "MatMul",
 		Op::Conv(_) => "Conv",
 		Op::Reduce(_) => "Reduce",
 		Op::Pool(_) => "Pool",
 		Op::Resample(_) => "Resample",
 		Op::Sample(_) => "Sample",
+		Op::Scatter(_) => "Scatter",
+		Op::Rank(_) => "Rank",
+		Op::Prefix(_) => "Prefix",
 	}
 }
 
@@ -267,39 +290,6 @@ pub(crate) fn element_of<O: Operator, R: Read + ?Sized>(op: &O, site: &Site, ind
 	op.finish(site, index, state, read)
 }
 
-/// Canonical bits from the raw bits of an element, as they are in a tensor.
-#[inline]
-pub fn canonical(dtype: DType, raw: u64) -> Bits {
-	match dtype {
-		DType::F32 => u64::from(float::store(f32::from_bits(raw as u32))),
-		DType::I8 | DType::U8 => raw & 0xff,
-		DType::I32 => raw & 0xffff_ffff,
-		DType::I64 => raw,
-		DType::Bool => u64::from(raw & 0xff != 0),
-	}
-}
-
-/// The number that integer (or bool) bits stand for.
-#[inline]
-fn to_i64(dtype: DType, bits: Bits) -> i64 {
-	match dtype {
-		DType::I8 => i64::from(bits as u8 as i8),
-		DType::I32 | DType::F32 => i64::from(bits as u32 as i32),
-		DType::U8 | DType::Bool => i64::from(bits as u8),
-		DType::I64 => bits as i64,
-	}
-}
-
-/// The bits of an integer, modulo the size of its type; of a bool, whether it is not 0.
-#[inline]
-fn from_i64(dtype: DType, value: i64) -> Bits {
-	match dtype {
-		DType::Bool => u64::from(value != 0),
-		// Two's complement: the low bytes of the i64 are the wrapped number.
-		_ => canonical(dtype, value as u64),
-	}
-}
-
 /// The bits of an f32, as stored.
 #[inline]
 fn from_f32(value: f32) -> Bits {
@@ -322,5 +312,7 @@ fn two<'a>(ins: &[&'a TensorType]) -> Result<(&'a TensorType, &'a TensorType), T
 	}
 }
 
+#[cfg(test)]
+mod sample_tests;
 #[cfg(test)]
 mod tests;

@@ -48,23 +48,32 @@ pub fn tensor(rng: &mut Rng, ty: &TensorType) -> Tensor {
 	let mut bytes = Vec::new();
 	for _ in 0..count {
 		let bits = match ty.dtype {
-			DType::F32 if rng.one_in(40) => u64::from(
-				rng.pick(&[
-					f32::NAN,
-					f32::INFINITY,
-					f32::NEG_INFINITY,
-					-0.0,
-					0.0,
-					1e-40,
-					-1e-40,
-					f32::MIN_POSITIVE,
-					f32::MAX,
-					1e-30,
-				])
-				.to_bits(),
-			),
-			DType::F32 if rng.one_in(100) => rng.bits() & 0xffff_ffff,
-			DType::F32 => u64::from(((rng.below(8001) as f32 - 4000.0) / 999.0).to_bits()),
+			dtype if dtype.is_float() && rng.one_in(100) => rng.bits(),
+			dtype if dtype.is_float() => {
+				let x = if rng.one_in(40) {
+					rng.pick(&[
+						f32::NAN,
+						f32::INFINITY,
+						f32::NEG_INFINITY,
+						-0.0,
+						0.0,
+						1e-40,
+						-1e-40,
+						f32::MIN_POSITIVE,
+						f32::MAX,
+						1e-30,
+					])
+				} else {
+					(rng.below(8001) as f32 - 4000.0) / 999.0
+				};
+				// Subnormals of f32 stay what they are: an operand may hold them.
+				match dtype {
+					DType::F32 => u64::from(x.to_bits()),
+					_ => crate::number::from_f64(dtype, f64::from(x)),
+				}
+			}
+			// Small ones are places and shifts, too.
+			DType::I32 | DType::I64 if rng.one_in(2) => (rng.below(24) as i64 - 12) as u64,
 			_ => rng.bits(),
 		};
 		bytes.extend_from_slice(&bits.to_le_bytes()[..ty.dtype.size()]);

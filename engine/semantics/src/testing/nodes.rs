@@ -3,8 +3,9 @@
 use super::Rng;
 use crate::{
 	ops::{
-		out_type, Binary, Cast, Concat, Conv, Expand, MatMul, Pad, Pool, PoolKind, Quantize, Reduce, ReduceKind,
-		Resample, Reshape, Sample, SampleBorder, SampleMode, Slice, Transpose, Unary, Window,
+		out_type, Binary, BitCast, Cast, Concat, Conv, Expand, Gather, MatMul, Pad, Pool, PoolKind, Prefix, PrefixKind,
+		Quantize, Rank, Reduce, ReduceKind, Resample, Reshape, Sample, SampleBorder, SampleMode, Scatter, ScatterKind,
+		ScatterUpdate, Select, Slice, Transpose, Unary, Window,
 	},
 	DType, Op, TensorType,
 };
@@ -22,7 +23,21 @@ pub enum Size {
 /// A node that may be wrong; [`Kind::random`] tries until it is right.
 type Draft = (Op, Vec<TensorType>);
 
-const NUMBERS: [DType; 5] = [DType::F32, DType::I8, DType::U8, DType::I32, DType::I64];
+const NUMBERS: [DType; 12] = [
+	DType::F32,
+	DType::I8,
+	DType::U8,
+	DType::I32,
+	DType::I64,
+	DType::F16,
+	DType::BF16,
+	DType::F64,
+	DType::I16,
+	DType::U16,
+	DType::U32,
+	DType::U64,
+];
+const FLOATS: [DType; 4] = [DType::F32, DType::F16, DType::BF16, DType::F64];
 
 fn dim(rng: &mut Rng, size: Size) -> u32 {
 	match size {
@@ -111,6 +126,15 @@ fn pad(rng: &mut Rng, size: Size) -> Draft {
 	(Op::Pad(Pad { before, after, value: rng.bits() }), vec![ty])
 }
 
+/// A type that [`Kind::random`] keeps only where the operator accepts it; f32 in half of the cases.
+fn any(rng: &mut Rng) -> DType {
+	if rng.one_in(2) {
+		DType::F32
+	} else {
+		rng.pick(&DType::ALL)
+	}
+}
+
 fn unary(rng: &mut Rng, size: Size) -> Draft {
 	let op = rng.pick(&[
 		Unary::Relu,
@@ -122,17 +146,127 @@ fn unary(rng: &mut Rng, size: Size) -> Draft {
 		Unary::Tanh,
 		Unary::Reciprocal,
 		Unary::Sqrt,
+		Unary::Log,
+		Unary::Log1p,
+		Unary::Erf,
+		Unary::Sin,
+		Unary::Cos,
+		Unary::Tan,
+		Unary::Atan,
+		Unary::Floor,
+		Unary::Ceil,
+		Unary::Round,
+		Unary::Sign,
+		Unary::Not,
+		Unary::IsNan,
+		Unary::IsInf,
 	]);
-	let any = matches!(op, Unary::Relu | Unary::Neg | Unary::Abs);
-	let dtype = if any { rng.pick(&NUMBERS) } else { DType::F32 };
-	(Op::Unary(op), vec![TensorType::new(dtype, dims(rng, size, 0, 4))])
+	(Op::Unary(op), vec![TensorType::new(any(rng), dims(rng, size, 0, 4))])
 }
 
 fn binary(rng: &mut Rng, size: Size) -> Draft {
-	let op = rng.pick(&[Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Max, Binary::Min]);
-	let (dtype, out) = (rng.pick(&NUMBERS), dims(rng, size, 0, 4));
+	let op = rng.pick(&[
+		Binary::Add,
+		Binary::Sub,
+		Binary::Mul,
+		Binary::Div,
+		Binary::Max,
+		Binary::Min,
+		Binary::Pow,
+		Binary::Mod,
+		Binary::Rem,
+		Binary::And,
+		Binary::Or,
+		Binary::Xor,
+		Binary::ShiftLeft,
+		Binary::ShiftRight,
+		Binary::Equal,
+		Binary::Less,
+		Binary::LessOrEqual,
+	]);
+	let (dtype, out) = (any(rng), dims(rng, size, 0, 4));
 	let ins = [narrow(rng, &out), narrow(rng, &out)].map(|d| TensorType::new(dtype, d));
 	(Op::Binary(op), ins.to_vec())
+}
+
+fn select(rng: &mut Rng, size: Size) -> Draft {
+	let (dtype, out) = (any(rng), dims(rng, size, 0, 4));
+	let ins = [DType::Bool, dtype, dtype].map(|dtype| TensorType::new(dtype, narrow(rng, &out)));
+	(Op::Select(Select), ins.to_vec())
+}
+
+fn bit_cast(rng: &mut Rng, size: Size) -> Draft {
+	let op = BitCast { to: rng.pick(&DType::ALL) };
+	(Op::BitCast(op), vec![TensorType::new(rng.pick(&DType::ALL), dims(rng, size, 0, 4))])
+}
+
+/// Indices: i32 or i64.
+fn indices(rng: &mut Rng, dims: Vec<u32>) -> TensorType {
+	TensorType::new(rng.pick(&[DType::I32, DType::I64]), dims)
+}
+
+/// Dimensions up to those of a tensor, and any along the axis.
+fn inside(rng: &mut Rng, size: Size, of: &[u32], axis: usize) -> Vec<u32> {
+	let at = |(i, d): (usize, &u32)| match i == axis {
+		true => dim(rng, size),
+		false if rng.one_in(3) => (*d).min(rng.between(0, 4)),
+		false => *d,
+	};
+	of.iter().enumerate().map(at).collect()
+}
+
+fn gather(rng: &mut Rng, size: Size) -> Draft {
+	let data = dims(rng, size, 1, 4);
+	let axis = rng.below(data.len() as u64) as usize;
+	let (op, at) = match rng.below(3) {
+		0 => (Gather::Axis(axis as u8), dims(rng, size, 0, 2)),
+		1 => (Gather::Elements(axis as u8), inside(rng, size, &data, axis)),
+		_ => {
+			let mut at = data[..axis].to_vec();
+			at.extend(dims(rng, size, 0, 1));
+			at.push(rng.below((data.len() - axis) as u64 + 1) as u32);
+			(Gather::Tuples(axis as u8), at)
+		}
+	};
+	(Op::Gather(op), vec![TensorType::new(rng.pick(&DType::ALL), data), indices(rng, at)])
+}
+
+fn scatter(rng: &mut Rng, size: Size) -> Draft {
+	let data = dims(rng, size, 1, 4);
+	let axis = rng.below(data.len() as u64) as usize;
+	let update = rng.pick(&[
+		ScatterUpdate::Replace,
+		ScatterUpdate::Add,
+		ScatterUpdate::Mul,
+		ScatterUpdate::Max,
+		ScatterUpdate::Min,
+	]);
+	let (kind, at, updates) = if rng.one_in(2) {
+		let at = inside(rng, size, &data, axis);
+		(ScatterKind::Elements(axis as u8), at.clone(), at)
+	} else {
+		let tuple = rng.below(data.len() as u64 + 1) as usize;
+		let outer = dims(rng, size, 0, 2);
+		let updates = [&outer[..], &data[tuple..]].concat();
+		(ScatterKind::Tuples, [&outer[..], &[tuple as u32]].concat(), updates)
+	};
+	let dtype = any(rng);
+	let ins = vec![TensorType::new(dtype, data), indices(rng, at), TensorType::new(dtype, updates)];
+	(Op::Scatter(Scatter { kind, update }), ins)
+}
+
+fn rank(rng: &mut Rng, size: Size) -> Draft {
+	let data = dims(rng, size, 1, 3);
+	let axis = rng.below(data.len() as u64) as u8;
+	(Op::Rank(Rank { axis, descending: rng.one_in(2) }), vec![TensorType::new(rng.pick(&DType::ALL), data)])
+}
+
+fn prefix(rng: &mut Rng, size: Size) -> Draft {
+	let data = dims(rng, size, 1, 3);
+	let axis = rng.below(data.len() as u64) as u8;
+	let kind = rng.pick(&[PrefixKind::Sum, PrefixKind::Product]);
+	let op = Prefix { kind, axis, exclusive: rng.one_in(2), reverse: rng.one_in(2) };
+	(Op::Prefix(op), vec![TensorType::new(any(rng), data)])
 }
 
 fn cast(rng: &mut Rng, size: Size) -> Draft {
@@ -165,8 +299,8 @@ fn mat_mul(rng: &mut Rng, size: Size) -> Draft {
 fn factors(rng: &mut Rng) -> [DType; 2] {
 	match rng.below(8) {
 		0 | 1 => [(); 2].map(|()| rng.pick(&[DType::I8, DType::U8])),
-		2 => [DType::I32; 2],
-		3 => [DType::I64; 2],
+		2 => [rng.pick(&[DType::I32, DType::I64, DType::U32, DType::U64]); 2],
+		3 => [rng.pick(&FLOATS); 2],
 		_ => [DType::F32; 2],
 	}
 }
@@ -202,8 +336,17 @@ fn conv(rng: &mut Rng, size: Size) -> Draft {
 }
 
 fn reduce(rng: &mut Rng, size: Size) -> Draft {
-	let kind = rng.pick(&[ReduceKind::Sum, ReduceKind::Mean, ReduceKind::Max, ReduceKind::Min]);
-	let dtype = if kind == ReduceKind::Mean || rng.one_in(2) { DType::F32 } else { rng.pick(&NUMBERS) };
+	let last = rng.one_in(2);
+	let kind = rng.pick(&[
+		ReduceKind::Sum,
+		ReduceKind::Mean,
+		ReduceKind::Max,
+		ReduceKind::Min,
+		ReduceKind::Product,
+		ReduceKind::ArgMax { last },
+		ReduceKind::ArgMin { last },
+	]);
+	let dtype = any(rng);
 	let mut dims = dims(rng, size, 0, 4);
 	if let (Size::Small, true, Some(d)) = (size, rng.one_in(3), dims.first_mut()) {
 		*d = rng.between(30, 300);
@@ -219,7 +362,7 @@ fn pool(rng: &mut Rng, size: Size) -> Draft {
 	let average = |count_border| PoolKind::Average { count_border };
 	let kind = rng.pick(&[PoolKind::Max, average(true), average(false), PoolKind::Sum, PoolKind::ArgMax]);
 	let any = matches!(kind, PoolKind::Max | PoolKind::ArgMax);
-	let dtype = if any { rng.pick(&NUMBERS) } else { DType::F32 };
+	let dtype = if any { rng.pick(&NUMBERS) } else { rng.pick(&FLOATS) };
 	let axes = rng.between(0, 3) as usize;
 	let (mut x, mut kernel) = (vec![rng.between(1, 2)], vec![]);
 	for _ in 0..axes {
@@ -310,6 +453,12 @@ kinds! {
 	Pool => pool,
 	Resample => resample,
 	Sample => sample,
+	Gather => gather,
+	Scatter => scatter,
+	Select => select,
+	BitCast => bit_cast,
+	Rank => rank,
+	Prefix => prefix,
 }
 
 impl Kind {

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use assay_semantics::{DType, TensorType};
+use assay_semantics::{
+	number::{canonical, convert},
+	DType, TensorType,
+};
 use serde::{
 	de::{value::MapAccessDeserializer, Error, MapAccess, SeqAccess, Visitor},
 	Deserialize, Deserializer,
@@ -169,6 +172,15 @@ impl Number {
 			DType::I32 => bytes.extend(self.integer::<i32>()?.to_le_bytes()),
 			DType::I64 => bytes.extend(self.integer::<i64>()?.to_le_bytes()),
 			DType::Bool => bytes.push(self.boolean()?.into()),
+			DType::F64 => bytes.extend(self.double()?.to_le_bytes()),
+			DType::F16 | DType::BF16 => {
+				let bits = convert(DType::F64, dtype, self.double()?.to_bits());
+				bytes.extend(&bits.to_le_bytes()[..2]);
+			}
+			DType::I16 => bytes.extend(self.integer::<i16>()?.to_le_bytes()),
+			DType::U16 => bytes.extend(self.integer::<u16>()?.to_le_bytes()),
+			DType::U32 => bytes.extend(self.integer::<u32>()?.to_le_bytes()),
+			DType::U64 => bytes.extend(self.integer::<u64>()?.to_le_bytes()),
 		}
 		Some(())
 	}
@@ -183,6 +195,16 @@ impl Number {
 			Number::Bool(_) => return None,
 		};
 		value.is_finite().then_some(value)
+	}
+
+	fn double(self) -> Option<f64> {
+		Some(match self {
+			Number::Float(v) => v,
+			Number::Unsigned(v) => v as f64,
+			Number::Signed(v) => v as f64,
+			Number::Special(v) => v.into(),
+			Number::Bool(_) => return None,
+		})
 	}
 
 	fn integer<T: TryFrom<u64> + TryFrom<i64>>(self) -> Option<T> {
@@ -206,25 +228,34 @@ impl Number {
 pub(super) fn to_json(dtype: DType, bytes: &[u8]) -> Vec<Value> {
 	let element = |b: &[u8]| -> Option<Value> {
 		Some(match dtype {
-			DType::F32 => float_to_json(f32::from_le_bytes(b.try_into().ok()?)),
+			DType::F32 => float_to_json(f32::from_le_bytes(b.try_into().ok()?).into()),
 			DType::I8 => i8::from_le_bytes(b.try_into().ok()?).into(),
 			DType::U8 => u8::from_le_bytes(b.try_into().ok()?).into(),
 			DType::I32 => i32::from_le_bytes(b.try_into().ok()?).into(),
 			DType::I64 => i64::from_le_bytes(b.try_into().ok()?).into(),
 			DType::Bool => (b != [0]).into(),
+			DType::F64 => float_to_json(f64::from_le_bytes(b.try_into().ok()?)),
+			DType::F16 | DType::BF16 => {
+				let bits = canonical(dtype, u16::from_le_bytes(b.try_into().ok()?).into());
+				float_to_json(f64::from_bits(convert(dtype, DType::F64, bits)))
+			}
+			DType::I16 => i16::from_le_bytes(b.try_into().ok()?).into(),
+			DType::U16 => u16::from_le_bytes(b.try_into().ok()?).into(),
+			DType::U32 => u32::from_le_bytes(b.try_into().ok()?).into(),
+			DType::U64 => u64::from_le_bytes(b.try_into().ok()?).into(),
 		})
 	};
 	bytes.chunks_exact(dtype.size()).filter_map(element).collect()
 }
 
-fn float_to_json(value: f32) -> Value {
+fn float_to_json(value: f64) -> Value {
 	if value.is_nan() {
 		"NaN".into()
 	} else if value.is_infinite() {
 		if value > 0.0 { "Infinity" } else { "-Infinity" }.into()
 	} else {
 		// Exact: every f32 is an f64, and reading gives the same f64 and so the same f32.
-		f64::from(value).into()
+		value.into()
 	}
 }
 
