@@ -81,12 +81,12 @@ pub enum Op {
 	/// Conversion to another element type.
 	#[codec(index = 36)]
 	Cast(Cast),
-	/// Scaled, rounded and clamped to integers of 8 bits.
-	#[codec(index = 40)]
-	Quantize(Quantize),
 	/// The same bits as another element type.
 	#[codec(index = 37)]
 	BitCast(BitCast),
+	/// Scaled, rounded and clamped to integers of 8 or 16 bits.
+	#[codec(index = 40)]
+	Quantize(Quantize),
 	/// Matrix product `A[.., M, K] * B[.., N, K]`.
 	#[codec(index = 48)]
 	MatMul(MatMul),

@@ -186,20 +186,7 @@ impl Lowering<'_> {
 
 	/// Softmax over the last axis, each step of it rounded to the element type; rows that are given as empty are 0.
 	fn guarded_softmax(&mut self, x: &Value, empty: Option<&Value>, dtype: DType) -> Result<Value, Reason> {
-		let last = [x.perm.len() - 1];
-		let p = if dtype == DType::F32 {
-			self.softmax_over(x, &last)?
-		} else {
-			let largest = self.reduced(ReduceKind::Max, x, &last)?;
-			let difference = self.sub(x, &largest)?;
-			let difference = self.rounded(&difference, dtype)?;
-			let exp = self.map(Unary::ExpSoftmax, &difference)?;
-			let exp = self.rounded(&exp, dtype)?;
-			let sum = self.reduced(ReduceKind::Sum, &exp, &last)?;
-			let sum = self.rounded(&sum, dtype)?;
-			let p = self.div(&exp, &sum)?;
-			self.rounded(&p, dtype)?
-		};
+		let p = self.softmax_in(x, &[x.perm.len() - 1], dtype)?;
 		match empty {
 			None => Ok(p),
 			Some(empty) => {

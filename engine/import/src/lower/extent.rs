@@ -276,7 +276,7 @@ impl Lowering<'_> {
 		}
 		let [from, to, step] = bounds;
 		let count = ((to - from) / step).ceil();
-		if !(count <= f64::from(1 << 24)) {
+		if count.is_nan() || count > f64::from(1 << 24) {
 			return Err("the range is too long, or its step is 0".into());
 		}
 		let count = count.max(0.0) as u32;

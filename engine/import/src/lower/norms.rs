@@ -4,7 +4,7 @@ use super::{emit::int, Lowering, Outputs};
 use crate::{attributes::axis, builder::Value, error::Reason};
 use assay_semantics::{
 	ops::{PoolKind, ReduceKind, Unary},
-	Op,
+	DType, Op,
 };
 
 /// One output.
@@ -48,7 +48,7 @@ impl Lowering<'_> {
 	}
 
 	/// A normalised value times operand `scale`, plus operand `bias` if there is one, in the operands' element type.
-	fn affine(&mut self, x: Value, dtype: assay_semantics::DType, scale: usize, bias: usize) -> Result<Value, Reason> {
+	fn affine(&mut self, x: Value, dtype: DType, scale: usize, bias: usize) -> Result<Value, Reason> {
 		let scale = self.input(scale)?;
 		let scale = self.wide(&scale)?;
 		let mut y = self.mul(&x, &scale)?;
@@ -282,10 +282,27 @@ impl Lowering<'_> {
 		self.mul(&exp, &reciprocal)
 	}
 
+	/// The same, with each step rounded to the element type where that is narrower than f32, as ONNX's own function does;
+	/// there, the sum divides.
+	pub(super) fn softmax_in(&mut self, x: &Value, axes: &[usize], dtype: DType) -> Result<Value, Reason> {
+		if matches!(dtype, DType::F32 | DType::F64) {
+			return self.softmax_over(x, axes);
+		}
+		let largest = self.reduced(ReduceKind::Max, x, axes)?;
+		let difference = self.sub(x, &largest)?;
+		let difference = self.rounded(&difference, dtype)?;
+		let exp = self.map(Unary::ExpSoftmax, &difference)?;
+		let exp = self.rounded(&exp, dtype)?;
+		let sum = self.reduced(ReduceKind::Sum, &exp, axes)?;
+		let sum = self.rounded(&sum, dtype)?;
+		let p = self.div(&exp, &sum)?;
+		self.rounded(&p, dtype)
+	}
+
 	pub(super) fn softmax(&mut self) -> Result<Outputs, Reason> {
 		let (x, dtype) = self.widened(0)?;
 		let axes = self.softmax_axes(x.perm.len())?;
-		let y = self.softmax_over(&x, &axes)?;
+		let y = self.softmax_in(&x, &axes, dtype)?;
 		single(self.cast_to(&y, dtype)?)
 	}
 
@@ -374,7 +391,7 @@ impl Lowering<'_> {
 	}
 
 	/// Rounded to a narrower element type and back.
-	pub(super) fn rounded(&mut self, x: &Value, dtype: assay_semantics::DType) -> Result<Value, Reason> {
+	pub(super) fn rounded(&mut self, x: &Value, dtype: DType) -> Result<Value, Reason> {
 		let narrow = self.cast_to(x, dtype)?;
 		self.wide(&narrow)
 	}
@@ -393,7 +410,7 @@ impl Lowering<'_> {
 		if *c == 0 {
 			return Err("there are no classes".into());
 		}
-		let target = self.cast_to(target, assay_semantics::DType::I64)?;
+		let target = self.cast_to(target, DType::I64)?;
 		let mut shape = vec![*n];
 		shape.extend_from_slice(rest);
 		let mut mask = None;

@@ -53,25 +53,6 @@ impl Lowering<'_> {
 		Ok(Value { id: self.context.builder.push(op, &ids)?, perm: x.perm.clone() })
 	}
 
-	/// Quantised to any integer type: by the operator where there is one, step by step elsewhere.
-	fn quantized_to(&mut self, x: &Value, scale: &Value, zero: &Value) -> Result<Value, Reason> {
-		let to = self.dtype(zero);
-		let (low, high) = match to.name() {
-			"INT8" | "UINT8" => return self.quantized(x, scale, zero, false),
-			"INT16" => (-32_768.0, 32_767.0),
-			"UINT16" => (0.0, 65_535.0),
-			other => return Err(format!("quantisation to {other} is not supported").into()),
-		};
-		let quotient = self.div(x, scale)?;
-		let rounded = self.call("Round", &[&quotient], &[])?;
-		let zero = self.cast_to(zero, DType::F32)?;
-		let sum = self.add(&rounded, &zero)?;
-		let (low, high) = (self.number(low)?, self.number(high)?);
-		let sum = self.context.builder.binary(Binary::Max, &sum, &low)?;
-		let sum = self.context.builder.binary(Binary::Min, &sum, &high)?;
-		self.cast_to(&sum, to)
-	}
-
 	pub(super) fn quantize_linear(&mut self) -> Result<Outputs, Reason> {
 		let x = self.input(0)?;
 		let x = if self.dtype(&x) == DType::I32 { self.cast_to(&x, DType::F32)? } else { self.wide(&x)? };
@@ -92,7 +73,7 @@ impl Lowering<'_> {
 		};
 		let scale = self.spread_over(&scale, &dims, at, block)?;
 		let zero = self.spread_over(&zero, &dims, at, block)?;
-		single(self.quantized_to(&x, &scale, &zero)?)
+		single(self.quantized(&x, &scale, &zero, false)?)
 	}
 
 	/// `(x - zero) * scale`, the difference as i32.

@@ -11,8 +11,8 @@ use scale_info::TypeInfo;
 
 /// `clamp(rne(x / scale) + zero)` as an integer, with numpy broadcasting of three operands.
 ///
-/// Operands: `x` (f32, or i32, which becomes f32, rounded to nearest even), `scale` (f32), `zero` (i8 or u8, the value's
-/// type). The quotient or product is one f32 operation; it is rounded half to even; the zero point is added in f32; the sum
+/// Operands: `x` (f32, or i32, which becomes f32, rounded to nearest even), `scale` (f32), `zero` (i8, u8, i16 or u16,
+/// the value's type). The quotient or product is one f32 operation; it is rounded half to even; the zero point is added in f32; the sum
 /// is clamped to the type's range before it is converted. NaN gives the type's minimum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Quantize {
@@ -25,6 +25,8 @@ fn range(dtype: DType) -> Option<(f32, f32)> {
 	match dtype {
 		DType::I8 => Some((-128.0, 127.0)),
 		DType::U8 => Some((0.0, 255.0)),
+		DType::I16 => Some((-32_768.0, 32_767.0)),
+		DType::U16 => Some((0.0, 65_535.0)),
 		_ => None,
 	}
 }

@@ -276,7 +276,8 @@ fn cast(rng: &mut Rng, size: Size) -> Draft {
 
 fn quantize(rng: &mut Rng, size: Size) -> Draft {
 	let out = dims(rng, size, 0, 4);
-	let types = [rng.pick(&[DType::F32, DType::I32]), DType::F32, rng.pick(&[DType::I8, DType::U8])];
+	let types =
+		[rng.pick(&[DType::F32, DType::I32]), DType::F32, rng.pick(&[DType::I8, DType::U8, DType::I16, DType::U16])];
 	let ins = types.map(|dtype| TensorType::new(dtype, narrow(rng, &out)));
 	(Op::Quantize(Quantize { multiply: rng.one_in(2) }), ins.to_vec())
 }
