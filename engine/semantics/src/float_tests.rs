@@ -84,7 +84,8 @@ fn store_should_canonicalise() {
 
 #[test]
 fn rounding_should_be_exact_for_every_size() {
-	let sizes = [0.0, 0.3, 0.5, 0.500_000_06, 1.5, 2.5, 8_388_607.5, 8_388_608.0, 16_777_217.0, f32::MAX, f32::INFINITY];
+	let sizes =
+		[0.0, 0.3, 0.5, 0.500_000_06, 1.5, 2.5, 8_388_607.5, 8_388_608.0, 16_777_217.0, f32::MAX, f32::INFINITY];
 	let halves = (0..64).map(|i| 4_194_300.0 + 0.5 * i as f32);
 	for x in sizes.into_iter().chain(halves).flat_map(|x| [x, -x]) {
 		assert_eq!(round_half_even(x).to_bits(), libm::rintf(x).to_bits(), "{x}");
