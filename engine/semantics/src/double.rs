@@ -337,8 +337,26 @@ pub fn sigmoid(x: f64) -> f64 {
 	1.0 / (1.0 + exp(-x))
 }
 
-/// `x^y = e^(y log |x|)` with the sign of an odd integer power. As IEEE 754 has it: `x^0 = 1^y = (-1)^inf = 1`, NaN for a
-/// negative number to a fractional power. The error grows with the result's logarithm, up to some 700 units.
+/// The largest integer exponent that [`pow`] multiplies out.
+const MAX_PRODUCTS: f64 = 64.0;
+
+/// `a^n` by squaring: bit by bit from the lowest, the result times the square where it is set.
+fn power(a: f64, mut n: u64) -> f64 {
+	let (mut result, mut square) = (1.0, a);
+	while n > 0 {
+		if n & 1 == 1 {
+			result *= square;
+		}
+		square *= square;
+		n >>= 1;
+	}
+	result
+}
+
+/// `x^y`: of `|x|` by products where `y` is an integer up to +-64 (the reciprocal for a negative one), so powers that f64
+/// holds are exact; else `e^(y log |x|)`, whose error grows with the result's logarithm, up to some 700 units. The sign is
+/// that of an odd integer power. As IEEE 754 has it: `x^0 = 1^y = (-1)^inf = 1`, NaN for a negative number to a fractional
+/// power.
 pub fn pow(x: f64, y: f64) -> f64 {
 	if y == 0.0 || x == 1.0 {
 		return 1.0;
@@ -353,7 +371,18 @@ pub fn pow(x: f64, y: f64) -> f64 {
 	if x < 0.0 && x.is_finite() && !integer {
 		return f64::from_bits(NAN_BITS);
 	}
-	let size = if a == 1.0 { 1.0 } else { exp(y * log(a)) };
+	let size = if a == 1.0 {
+		1.0
+	} else if integer && y.abs() <= MAX_PRODUCTS {
+		let product = power(a, y.abs() as u64);
+		if y < 0.0 {
+			1.0 / product
+		} else {
+			product
+		}
+	} else {
+		exp(y * log(a))
+	};
 	if odd && x.is_sign_negative() {
 		-size
 	} else {
@@ -401,6 +430,19 @@ mod tests {
 			assert!(error <= 6.0, "{name}: {error}");
 		}
 		assert!(worst(|x| pow(x, 3.7), |x| x.powf(3.7), 1e-3, 30.0) <= 64.0);
+	}
+
+	#[test]
+	fn pow_should_be_exact_when_f64_holds_the_integer() {
+		for x in -300i64..=300 {
+			for (y, n) in (0..=53).filter_map(|y| Some((y, x.checked_pow(y)?))) {
+				if n.unsigned_abs() <= 1 << 53 {
+					assert_eq!(pow(x as f64, f64::from(y)), n as f64, "{x}^{y}");
+				}
+			}
+			assert_eq!(pow(x as f64, -1.0), 1.0 / x as f64);
+		}
+		assert!(worst(|x| pow(x, 64.0), |x| x.powi(64), 0.5, 2.0) <= 64.0);
 	}
 
 	#[test]
