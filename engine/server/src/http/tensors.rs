@@ -315,7 +315,7 @@ mod tests {
 			("[0,18446744073709551615]", DType::U64),
 			("[0.0999755859375,65504.0]", DType::F16),
 			("[0.10009765625,-0.0]", DType::BF16),
-			("[0.1,1e300]", DType::F64),
+			("[0.1,1e+300]", DType::F64),
 		] {
 			let raw = bytes(json, dtype, &[2]).unwrap();
 			assert_eq!(to_json(dtype, &raw), json);
