@@ -11,7 +11,11 @@ use prost::Message;
 use std::{
 	fs,
 	panic::{catch_unwind, AssertUnwindSafe},
+	time::{Duration, Instant},
 };
+
+/// What takes longer is named.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// Numbers that are at an edge of something.
 const NUMBERS: [i64; 16] = [0, 1, -1, 2, -2, 3, 4, 5, 7, 8, 64, -64, 1 << 31, i64::MAX, i64::MIN, (1 << 32) - 1];
@@ -104,6 +108,10 @@ fn import_should_not_panic_when_graphs_mean_nothing() {
 					tensor.shape = None;
 				}
 			}
+			if std::env::var("TRACE").is_ok() {
+				eprintln!("{name} {round}");
+			}
+			let start = Instant::now();
 			let outcome = catch_unwind(AssertUnwindSafe(|| {
 				let Ok(onnx) = Onnx::read(&model.encode_to_vec()) else { return };
 				let give = |rng: &mut Rng, tensor: &Tensor| match rng.below(4) {
@@ -120,6 +128,9 @@ fn import_should_not_panic_when_graphs_mean_nothing() {
 					assert!(model.check().is_ok());
 				}
 			}));
+			if start.elapsed() > SLOW {
+				eprintln!("{name} in round {round}: {:?}", start.elapsed());
+			}
 			if outcome.is_err() {
 				broken.push(format!("{name} in round {round}"));
 			}

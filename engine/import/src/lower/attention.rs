@@ -67,11 +67,11 @@ impl Lowering<'_> {
 		let (&[b, h, s, d], &[_, kv, l, _]) = (dims_q.as_slice(), dims_k.as_slice()) else {
 			return Err("four dimensions are needed".into());
 		};
-		let scale = scale.filter(|s| *s != 0.0).unwrap_or_else(|| 1.0 / (d as f32).sqrt());
+		let scale = scale.unwrap_or_else(|| 1.0 / (d as f32).sqrt());
 		let (q, k) = if dtype == DType::F32 {
 			(self.times(q, scale)?, k.clone())
 		} else {
-			let root = self.number(scale.sqrt())?;
+			let root = self.number_like(q, scale.sqrt())?;
 			let root = self.rounded(&root, dtype)?;
 			let (q, k) = (self.mul(q, &root)?, self.mul(k, &root)?);
 			(self.rounded(&q, dtype)?, self.rounded(&k, dtype)?)
@@ -170,8 +170,9 @@ impl Lowering<'_> {
 		if mask.never_empty {
 			return Ok(None);
 		}
-		let infinite = self.number(f32::NEG_INFINITY)?;
-		let zero = self.number(0.0)?;
+		let dtype = mask.bias.as_ref().map_or(DType::F32, |bias| self.dtype(bias));
+		let infinite = self.number_of(dtype, f32::NEG_INFINITY)?;
+		let zero = self.number_of(dtype, 0.0)?;
 		let bias = match (&mask.allowed, &mask.bias) {
 			(None, None) => return Ok(None),
 			(None, Some(bias)) => bias.clone(),
@@ -190,7 +191,7 @@ impl Lowering<'_> {
 		match empty {
 			None => Ok(p),
 			Some(empty) => {
-				let zero = self.number(0.0)?;
+				let zero = self.number_like(&p, 0.0)?;
 				self.select(empty, &zero, &p)
 			}
 		}
@@ -243,7 +244,7 @@ impl Lowering<'_> {
 			scores = self.rounded(&scores, dtype)?;
 		}
 		if let Some(allowed) = &mask.allowed {
-			let infinite = self.number(f32::NEG_INFINITY)?;
+			let infinite = self.number_like(&scores, f32::NEG_INFINITY)?;
 			scores = self.select(allowed, &scores, &infinite)?;
 		}
 		if mode == 2 {
@@ -394,7 +395,7 @@ impl Lowering<'_> {
 		let (mut state, stored) = match self.optional(3)? {
 			// The state is kept transposed, [B, kv, dv, dk], so that both reads of it are products.
 			Some(past) => (self.wide(&past)?, self.dtype(&past)),
-			None => (self.filled(DType::F32, &[b, kv, dk, dv], 0.0)?, dtype),
+			None => (self.filled(self.dtype(&k), &[b, kv, dk, dv], 0.0)?, dtype),
 		};
 		state = self.flipped(&state)?;
 		super::control::check_unrolled(t)?;
@@ -437,7 +438,7 @@ impl Lowering<'_> {
 		let before = k.checked_sub(1).ok_or("the kernel is empty")?;
 		let past = match self.optional(3)? {
 			Some(past) => self.wide(&past)?,
-			None => self.filled(DType::F32, &[n, c, before], 0.0)?,
+			None => self.filled(self.dtype(&x), &[n, c, before], 0.0)?,
 		};
 		let padded = if before > 0 { self.joined(&[past, x], 2)? } else { x };
 		let length = self.dims(&padded)[2];

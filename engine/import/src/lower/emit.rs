@@ -83,6 +83,11 @@ impl Lowering<'_> {
 		self.cast_to(&number, dtype)
 	}
 
+	/// A scalar constant of the element type of `like`.
+	pub(super) fn number_like(&mut self, like: &Value, x: f32) -> Result<Value, Reason> {
+		self.number_of(self.dtype(like), x)
+	}
+
 	/// f32 constants.
 	pub(super) fn numbers(&mut self, dims: &[u32], values: &[f32]) -> Result<Value, Reason> {
 		self.weight(Tensor::from_f32(dims, values)?)
@@ -152,13 +157,13 @@ impl Lowering<'_> {
 		if x == 1.0 {
 			return Ok(a.clone());
 		}
-		let x = self.number(x)?;
+		let x = self.number_like(a, x)?;
 		self.mul(a, &x)
 	}
 
 	/// `a + x` with a number.
 	pub(super) fn plus(&mut self, a: &Value, x: f32) -> Result<Value, Reason> {
-		let x = self.number(x)?;
+		let x = self.number_like(a, x)?;
 		self.add(a, &x)
 	}
 

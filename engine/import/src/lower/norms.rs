@@ -221,7 +221,7 @@ impl Lowering<'_> {
 			let quarter = self.map(Unary::Sqrt, &root)?;
 			return self.mul(&root, &quarter);
 		}
-		let p = self.number(p)?;
+		let p = self.number_like(x, p)?;
 		self.call("Pow", &[x, &p], &[])
 	}
 
@@ -254,7 +254,7 @@ impl Lowering<'_> {
 			}
 			p => return Err(format!("p = {p} is not defined").into()),
 		};
-		let zero = self.number(0.0)?;
+		let zero = self.number_like(&norm, 0.0)?;
 		let is_zero = self.call("Equal", &[&norm, &zero], &[])?;
 		let quotient = self.div(&x, &norm)?;
 		let y = self.select(&is_zero, &zero, &quotient)?;
@@ -437,8 +437,8 @@ impl Lowering<'_> {
 			None => None,
 		};
 		if let Some(hit) = mask {
-			let one = self.number(1.0)?;
-			let zero = self.number(0.0)?;
+			let one = self.number_like(&loss, 1.0)?;
+			let zero = self.number_like(&loss, 0.0)?;
 			let w = weights.unwrap_or(one);
 			let w = self.select(&hit, &zero, &w)?;
 			weights = Some(self.expanded(&w, &shape)?);

@@ -60,7 +60,7 @@ impl Lowering<'_> {
 	fn activated(&mut self, x: &Value, f: &Activation) -> Result<Value, Reason> {
 		let mut x = x.clone();
 		if let Some(clip) = self.attributes().float("clip")?.filter(|c| *c > 0.0) {
-			let (low, high) = (self.number(-clip)?, self.number(clip)?);
+			let (low, high) = (self.number_like(&x, -clip)?, self.number_like(&x, clip)?);
 			x = self.context.builder.binary(Binary::Max, &x, &low)?;
 			x = self.context.builder.binary(Binary::Min, &x, &high)?;
 		}
@@ -151,7 +151,7 @@ impl Lowering<'_> {
 		}
 		i = self.activated(&i, f)?;
 		forget = if self.attributes().flag("input_forget")? {
-			let one = self.number(1.0)?;
+			let one = self.number_like(&i, 1.0)?;
 			self.sub(&one, &i)?
 		} else {
 			self.activated(&forget, f)?
@@ -204,7 +204,7 @@ impl Lowering<'_> {
 		let candidate = self.gate(x, 2, n)?;
 		let candidate = self.add(&candidate, &inner)?;
 		let candidate = self.activated(&candidate, g)?;
-		let one = self.number(1.0)?;
+		let one = self.number_like(z, 1.0)?;
 		let rest = self.sub(&one, z)?;
 		let (new, kept) = (self.mul(&rest, &candidate)?, self.mul(z, h)?);
 		self.add(&new, &kept)
@@ -232,7 +232,7 @@ impl Lowering<'_> {
 					}
 					l.direction_of(&v, d)
 				}
-				None => l.filled(DType::F32, &[batch, hidden], 0.0),
+				None => l.filled(l.dtype(x), &[batch, hidden], 0.0),
 			}
 		};
 		let mut h = state(self, 5)?;
@@ -275,7 +275,7 @@ impl Lowering<'_> {
 				// Beyond its length a sequence stands still and gives 0.
 				let now = self.integers(&[], &[i64::from(t)])?;
 				let inside = self.call("Greater", &[lengths, &now], &[])?;
-				let zero = self.number(0.0)?;
+				let zero = self.number_like(&new_h, 0.0)?;
 				output = self.select(&inside, &new_h, &zero)?;
 				h = self.select(&inside, &new_h, &h)?;
 				c = self.select(&inside, &new_c, &c)?;
@@ -320,7 +320,7 @@ impl Lowering<'_> {
 			last_c.push(self.reshape_to(&c, [1, batch, hidden])?);
 		}
 		let y = match steps {
-			0 => self.filled(DType::F32, &[0, directions.len() as u32, batch, hidden], 0.0)?,
+			0 => self.filled(self.dtype(&x), &[0, directions.len() as u32, batch, hidden], 0.0)?,
 			_ => self.joined(&sequences, 1)?,
 		};
 		let (h, c) = (self.joined(&last_h, 0)?, self.joined(&last_c, 0)?);
