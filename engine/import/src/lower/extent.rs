@@ -166,6 +166,9 @@ impl Lowering<'_> {
 			None => {
 				let parts = self.attributes().int("num_outputs", self.node.output.len() as i64)?;
 				let parts = u32::try_from(parts)?.max(1);
+				if parts as usize > self.node.output.len().max(1) {
+					return Err("`num_outputs` is not the number of outputs".into());
+				}
 				let size = dims[at].div_ceil(parts);
 				(0..parts).map(|i| size.min(dims[at].saturating_sub(size.saturating_mul(i)))).collect()
 			}
