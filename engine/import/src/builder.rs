@@ -23,7 +23,10 @@ pub(crate) struct Value {
 }
 
 /// Bytes that constant folding may add beyond what the file brought, so that a small file cannot make a large model.
-const FOLD_ALLOWANCE: u64 = 1 << 26;
+const FOLD_ALLOWANCE: u64 = 1 << 28;
+
+/// Bytes of constants of one value, which generators of test models write as a shape: as many as a file may have.
+const SPLAT_ALLOWANCE: u64 = 1 << 31;
 
 /// Elements that may be read to compute constants whose values import needs.
 const FOLD_WORK: u64 = 1 << 30;
@@ -35,7 +38,11 @@ pub(crate) struct Builder {
 	/// Names of the inputs, in order.
 	inputs: Vec<String>,
 	transposed: HashMap<(ValueId, Perm), ValueId>,
+	/// Weights all of whose elements have these bits, made from a shape.
+	splats: HashMap<ValueId, Vec<u8>>,
+	/// Bytes of weights that may still be added.
 	fold_budget: u64,
+	splat_budget: u64,
 	work_budget: u64,
 }
 
@@ -48,6 +55,8 @@ impl Builder {
 			inputs: Vec::new(),
 			transposed: HashMap::new(),
 			work_budget: FOLD_WORK,
+			splats: HashMap::new(),
+			splat_budget: SPLAT_ALLOWANCE,
 			fold_budget: (file as u64).saturating_mul(3).saturating_add(FOLD_ALLOWANCE),
 		}
 	}
@@ -67,12 +76,43 @@ impl Builder {
 		self.add(Node { op: Op::Input(number), inputs: vec![], ty })
 	}
 
+	/// An error when weights of this many bytes would make the model too large for its file.
+	pub(crate) fn afford(&self, bytes: u64) -> Result<(), Reason> {
+		match bytes <= self.fold_budget {
+			true => Ok(()),
+			false => Err("the model's constants become much larger than its file".into()),
+		}
+	}
+
+	/// Allows for weights of this many bytes that are not from the file.
+	pub(crate) fn allow(&mut self, bytes: u64) {
+		self.fold_budget = self.fold_budget.saturating_add(bytes);
+	}
+
 	/// A weight.
 	pub(crate) fn weight(&mut self, tensor: Tensor) -> Result<ValueId, Reason> {
+		self.afford(tensor.bytes.len() as u64)?;
+		self.fold_budget -= tensor.bytes.len() as u64;
+		self.keep(tensor)
+	}
+
+	fn keep(&mut self, tensor: Tensor) -> Result<ValueId, Reason> {
 		let number = self.weights.len() as u32;
 		let ty = tensor.ty.clone();
 		self.weights.push(tensor);
 		self.add(Node { op: Op::Weight(number), inputs: vec![], ty })
+	}
+
+	/// A weight of one element many times.
+	pub(crate) fn splat(&mut self, ty: TensorType, element: &[u8]) -> Result<ValueId, Reason> {
+		ty.check()?;
+		let size = ty.byte_len().filter(|size| *size <= self.splat_budget);
+		let size = size.ok_or("the model's constants become too large")?;
+		self.splat_budget -= size;
+		let bytes = element.repeat(size as usize / element.len().max(1));
+		let id = self.keep(Tensor::new(ty, bytes)?)?;
+		self.splats.insert(id, element.to_vec());
+		Ok(id)
 	}
 
 	/// A scalar f32 weight.
@@ -104,6 +144,8 @@ impl Builder {
 		if let Some(tensor) = self.constant(id) {
 			return Ok(tensor.clone());
 		}
+		// Looking for it is work, too.
+		self.work_budget = self.work_budget.checked_sub(id.into()).ok_or("computing constants takes too long")?;
 		let mut cone = vec![false; id as usize + 1];
 		cone[id as usize] = true;
 		let mut needs = Vec::new();
@@ -129,6 +171,8 @@ impl Builder {
 			self.work_budget = self.work_budget.checked_sub(work).ok_or("computing it at import takes too long")?;
 			let constants: Vec<&Tensor> = node.inputs.iter().filter_map(|i| self.constant(*i)).collect();
 			let tensor = evaluate_node(&node.op, &constants)?;
+			self.afford(tensor.bytes.len() as u64)?;
+			self.fold_budget -= tensor.bytes.len() as u64;
 			self.nodes[at as usize] =
 				Node { op: Op::Weight(self.weights.len() as u32), inputs: vec![], ty: tensor.ty.clone() };
 			self.weights.push(tensor);
@@ -144,13 +188,19 @@ impl Builder {
 		}
 		let types: Vec<&TensorType> = inputs.iter().map(|i| self.ty(*i)).collect();
 		let ty = out_type(&op, &types)?;
+		// Wherever its elements go, they are equal.
+		let moves = matches!(op, Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_));
+		if let (true, [from]) = (moves, inputs) {
+			if let Some(element) = self.splats.get(from).cloned() {
+				return self.splat(ty, &element);
+			}
+		}
 		// Contractions and reductions of constants are left alone: their work is not bounded by their size.
 		let cheap = !matches!(op, Op::MatMul(_) | Op::Conv(_) | Op::Reduce(_) | Op::Pool(_));
 		let constants: Option<Vec<&Tensor>> = inputs.iter().map(|i| self.constant(*i)).collect();
 		if let (true, Some(constants), Some(size)) = (cheap, constants, ty.byte_len()) {
 			if size <= self.fold_budget {
 				let folded = evaluate_node(&op, &constants)?;
-				self.fold_budget -= size;
 				return self.weight(folded);
 			}
 		}

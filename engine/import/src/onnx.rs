@@ -144,6 +144,7 @@ impl Onnx {
 		for (name, tensor) in frozen {
 			let error = |r: Reason| ImportError::Input { name: name.clone(), reason: r.text };
 			let tensor = Tensor::new(tensor.ty.clone(), tensor.bytes.clone()).map_err(|e| error(e.into()))?;
+			builder.allow(tensor.bytes.len() as u64 * 3);
 			let id = builder.weight(tensor).map_err(error)?;
 			if env.insert(name.clone(), builder.value(id)).is_some() {
 				return Err(error("the name is used twice".into()));

@@ -158,9 +158,7 @@ impl Lowering<'_> {
 	/// `0, 1, 2, …` along one axis, as i64, of these dimensions.
 	pub(super) fn iota(&mut self, dims: &[u32], along: usize) -> Result<Value, Reason> {
 		let size = *dims.get(along).ok_or("an axis is outside")?;
-		if u64::from(size) * 8 > assay_semantics::tensor::MAX_TENSOR_BYTES {
-			return Err("the axis is too long".into());
-		}
+		self.context.builder.afford(u64::from(size) * 8)?;
 		let mut line = vec![1; dims.len()];
 		line[along] = size;
 		let line = self.integers(&line, &(0..i64::from(size)).collect::<Vec<_>>())?;

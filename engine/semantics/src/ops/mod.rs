@@ -313,6 +313,8 @@ fn two<'a>(ins: &[&'a TensorType]) -> Result<(&'a TensorType, &'a TensorType), T
 }
 
 #[cfg(test)]
+mod elementary_tests;
+#[cfg(test)]
 mod sample_tests;
 #[cfg(test)]
 mod tests;
