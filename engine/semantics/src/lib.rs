@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows of a chain, of ONNX or of a fast kernel. The crate is compiled twice, natively and into the
 //! runtime, and both must agree on every bit; so it is `no_std`, uses no transcendental function of any library, and
-//! never panics on data that came from outside.
+//! never panics on data that came from outside. `docs/semantics.md` is the normative text of it.
 //!
 //! | module | what it pins |
 //! |---|---|

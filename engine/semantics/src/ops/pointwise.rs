@@ -15,8 +15,8 @@ use scale_info::TypeInfo;
 
 /// A function of one element.
 ///
-/// Floats: f32 as the functions of [`float`] and [`double`] are; f16 and bf16 widened to f32, and the result rounded once;
-/// f64 by the functions of [`double`].
+/// Floats: f32 as the functions of [`float`] and [`double`] are, the latter rounded to f32; f16 and bf16 widened to f32, and
+/// the f32 result rounded to the type; f64 by the functions of [`double`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub enum Unary {
 	/// `x < 0 ? 0 : x`; keeps NaN and -0. Any type.
@@ -219,7 +219,8 @@ pub enum Binary {
 	/// where the base is 0.
 	#[codec(index = 6)]
 	Pow,
-	/// The remainder of a division toward minus infinity: of the sign of `b`. For integers 0 where `b` is 0.
+	/// The remainder of a division toward minus infinity: of the sign of `b`, but a zero of a float has that of `a`. For
+	/// integers 0 where `b` is 0.
 	#[codec(index = 7)]
 	Mod,
 	/// The remainder of a division toward zero: of the sign of `a`. For integers 0 where `b` is 0.
@@ -268,7 +269,7 @@ impl Binary {
 			Binary::Max => float::max(a, b),
 			Binary::Min => float::min(a, b),
 			Binary::Rem => a % b,
-			// The remainder is exact in f64 as in f32, and so is its correction but for one rounding.
+			// The remainder is exact in f64 as in f32; its correction is rounded to f64, then to f32.
 			_ => self.double(f64::from(a), f64::from(b)) as f32,
 		}
 	}

@@ -128,8 +128,9 @@ pub enum SampleBorder {
 ///
 /// The terms are the elements around the coordinate, row-major. A term's weight is the product of its weights along the
 /// axes, slowest first; one fma chain from +0: `acc = fma(weight, element, acc)`. Coordinates become integers by floor (or
-/// half to even), saturated, NaN to 0; the border maps each integer on its own. A coordinate that is NaN or infinite has
-/// NaN weights, except in [`SampleMode::Nearest`], where all weights are 1.
+/// half to even), saturated, NaN to 0, and so do their sums with the terms' offsets; the border maps each integer on its own.
+/// A coordinate that is NaN or infinite has NaN weights, which count where the term is not left out, except in
+/// [`SampleMode::Nearest`], where all weights are 1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Sample {
 	/// How elements are combined.
