@@ -2,9 +2,9 @@
 //!
 //! The right operand is packed into panels of two vectors, in which the columns of one reduction element lie together. The
 //! left operand is read where it is: a convolution's rows are output pixels along one line of the image, whose inputs are
-//! a fixed distance apart, and its reduction is a list of contiguous runs. The border is real: the input is copied once
-//! into a larger image of zeros. Where rows lie so that they would evict each other from the cache, a tile's rows are
-//! copied together first.
+//! a fixed distance apart, and its reduction is a list of contiguous runs. The border is real: each task copies the lines
+//! that it needs, with zeros around them. Where rows lie so that they would evict each other from the cache, a tile's rows
+//! are copied together first.
 //!
 //! Loops, from the outside: tasks (by threads), blocks of 256 reduction elements, panels, tiles of rows. A block of a panel
 //! so stays in the first cache while it meets the task's rows. No reduction is split between tasks.
