@@ -62,6 +62,18 @@ struct Builder<'a> {
 	weights: HashMap<usize, Buffer>,
 	/// Values that have the memory of another.
 	alias: Vec<ValueId>,
+	/// Values that are columns of a larger one.
+	regions: HashMap<ValueId, Region>,
+}
+
+/// Columns of the value of a Concat, which lies there whole.
+#[derive(Clone, Copy)]
+struct Region {
+	/// The Concat.
+	root: ValueId,
+	/// The first column, and how many the root has.
+	column: usize,
+	pitch: usize,
 }
 
 /// Lays out a plan. `fuse` runs operators together and computes only what the outputs need; without it, every value is
@@ -75,6 +87,7 @@ pub(crate) fn build(model: &Model, isa: Isa, pool: &Pool, fuse: bool) -> Result<
 		readers: vec![0; nodes.len()],
 		weights: HashMap::new(),
 		alias: (0..nodes.len() as ValueId).collect(),
+		regions: HashMap::new(),
 	};
 	for v in model.first_output()..nodes.len() {
 		builder.readers[v] += 1;
@@ -91,6 +104,9 @@ pub(crate) fn build(model: &Model, isa: Isa, pool: &Pool, fuse: bool) -> Result<
 		{
 			builder.alias[*v as usize] = builder.alias[nodes[*v as usize].inputs[0] as usize];
 		}
+	}
+	if fuse {
+		builder.place(&groups);
 	}
 	builder.lay_out(groups)
 }
@@ -245,6 +261,62 @@ impl Builder<'_> {
 			&& elements(self.ty(w)) > 0
 	}
 
+	/// Finds the values that can be written where a Concat along the last axis would copy them: what a contraction gives, if
+	/// nobody else reads it, and another such Concat, if all others that read it can do so at a distance between rows.
+	fn place(&mut self, groups: &[Group]) {
+		let mut readers: HashMap<ValueId, Vec<usize>> = HashMap::new();
+		let mut by_value: HashMap<ValueId, usize> = HashMap::new();
+		for (at, group) in groups.iter().enumerate() {
+			for v in group.nodes.iter().flat_map(|v| &self.node(*v).inputs) {
+				readers.entry(*v).or_default().push(at);
+			}
+			by_value.extend(group.nodes.last().map(|v| (*v, at)));
+		}
+		let is_concat = |v: ValueId| match &self.node(v).op {
+			Op::Concat(op) => self.ty(v).dtype == DType::F32 && usize::from(op.axis) + 1 == self.ty(v).dims.len(),
+			_ => false,
+		};
+		let mut regions: HashMap<ValueId, Region> = HashMap::new();
+		for (at, group) in groups.iter().enumerate().rev() {
+			let [y] = group.nodes[..] else { continue };
+			if !is_concat(y) || elements(self.ty(y)) == 0 {
+				continue;
+			}
+			let columns = |v: ValueId| self.ty(v).dims.last().map_or(1, |d| *d as usize);
+			let own = regions.get(&y).copied().unwrap_or(Region { root: y, column: 0, pitch: columns(y) });
+			let mut column = own.column;
+			for x in &self.node(y).inputs {
+				let region = Region { column, ..own };
+				column += columns(*x);
+				let Some(from) = by_value.get(x) else { continue };
+				let others = readers.get(x).map(Vec::as_slice).unwrap_or_default();
+				let is_mine = others.iter().filter(|g| **g == at).count() == 1;
+				let fits = match &groups[*from].kind {
+					Fused::Contraction(_) => others.len() == 1 && self.is_dense(groups[*from].nodes[0]),
+					Fused::Closed if is_concat(*x) => others.iter().all(|g| *g == at || reads_rows(&groups[*g], *x)),
+					_ => false,
+				};
+				let is_output = *x as usize >= self.model.first_output();
+				if fits && is_mine && !is_output && elements(self.ty(*x)) > 0 {
+					regions.insert(*x, region);
+				}
+			}
+		}
+		self.regions = regions;
+	}
+
+	/// Whether a node is a convolution that [`Depthwise`] does not compute.
+	fn is_dense(&self, v: ValueId) -> bool {
+		let node = self.node(v);
+		match (&node.op, &node.inputs[..]) {
+			(Op::Conv(conv), [x, w]) => {
+				let (x, w) = (&self.ty(*x).dims, &self.ty(*w).dims);
+				w.last() != Some(&1) || w.first() != x.last() || Some(&conv.groups) != x.last()
+			}
+			_ => false,
+		}
+	}
+
 	/// Steps in order, and the memory of what they read and write.
 	fn lay_out(mut self, groups: Vec<Group>) -> Result<Built, EvalError> {
 		let nodes = self.model.nodes();
@@ -253,6 +325,9 @@ impl Builder<'_> {
 		for (at, group) in groups.iter().enumerate() {
 			for v in group.nodes.iter().flat_map(|v| &self.node(*v).inputs) {
 				last[self.alias[*v as usize] as usize] = at;
+				if let Some(region) = self.regions.get(v) {
+					last[region.root as usize] = last[region.root as usize].max(at);
+				}
 			}
 			// A value that nobody reads lives while it is computed.
 			if let Some(v) = group.nodes.last() {
@@ -287,10 +362,20 @@ impl Builder<'_> {
 				locs[v as usize] = locs[root as usize];
 				steps.push(Step { value: v, work: Work::None, out: locs[v as usize].unwrap_or(Loc::Arena(0)), ty });
 			} else {
-				let slot = arena.take(bytes(&ty));
-				let out = Loc::Arena(slot.start);
+				// Columns of a larger value lie where that one lies, which then lives from now on.
+				let region = self.regions.get(&v).copied();
+				let home = region.map_or(v, |region| region.root);
+				let start = match locs[home as usize] {
+					Some(Loc::Arena(start)) => start,
+					_ => {
+						let slot = arena.take(bytes(self.ty(home)));
+						ends.entry(last[home as usize]).or_default().push(slot);
+						locs[home as usize] = Some(Loc::Arena(slot.start));
+						slot.start
+					}
+				};
+				let out = Loc::Arena(start + region.map_or(0, |region| 4 * region.column));
 				locs[v as usize] = Some(out);
-				ends.entry(last[v as usize]).or_default().push(slot);
 				let mut scratch = |bytes: usize| {
 					let slot = arena.take(bytes);
 					ends.entry(at).or_default().push(slot);
@@ -302,6 +387,17 @@ impl Builder<'_> {
 			ends.remove(&at).unwrap_or_default().into_iter().for_each(|slot| arena.give(slot));
 		}
 		Ok(Built { steps, locs, weights: self.weights, arena: arena.size() })
+	}
+
+	/// Elements from the first of a value to its last, where it lies.
+	fn span(&self, v: ValueId) -> usize {
+		let all = elements(self.ty(v));
+		match (self.regions.get(&v), self.ty(v).dims.last()) {
+			(Some(region), Some(columns)) if all > 0 => {
+				(all / *columns as usize - 1) * region.pitch + *columns as usize
+			}
+			_ => all,
+		}
 	}
 
 	/// The weight's elements, canonical, kept for steps that read them as they are.
@@ -333,9 +429,18 @@ impl Builder<'_> {
 				let mut list = Vec::with_capacity(operands.len());
 				for v in operands {
 					self.keep(loc(v)?)?;
-					list.push((loc(v)?, elements(self.ty(*v))));
+					list.push((loc(v)?, self.span(*v)));
 				}
-				return Ok(Work::Chain { links: links.clone(), operands: list });
+				let mut links = links.clone();
+				for link in &mut links {
+					if let Link::Load(i, place) | Link::Binary(_, i, place, _) = link {
+						if let Some(region) = self.regions.get(&operands[*i]) {
+							let columns = self.ty(operands[*i]).dims.last().map_or(1, |d| *d as usize);
+							*place = Place::Rows(columns, region.pitch);
+						}
+					}
+				}
+				return Ok(Work::Chain { links, operands: list });
 			}
 			Fused::Contraction(follow) => {
 				let mut then = Vec::with_capacity(follow.len());
@@ -353,12 +458,25 @@ impl Builder<'_> {
 				return match &node.op {
 					Op::Conv(conv) => self.conv(&node, conv, &ins, then, scratch),
 					_ => self.mat_mul(&node, &ins, then, scratch),
-				};
+				}
+				.map(|mut work| {
+					let tail = group.nodes.last().copied().unwrap_or(head);
+					if let (Work::Gemm { gemm, span, .. }, Some(region)) = (&mut work, self.regions.get(&tail)) {
+						gemm.ldc = region.pitch;
+						*span = self.span(tail);
+					}
+					work
+				});
 			}
 			Fused::Closed => {}
 		}
 		let tys: Vec<TensorType> = node.inputs.iter().map(|v| self.ty(*v).clone()).collect();
 		let work = match &node.op {
+			Op::Concat(_)
+				if self.regions.contains_key(&head) || node.inputs.iter().any(|v| self.regions.contains_key(v)) =>
+			{
+				Some(self.concat(head, &node, &tys, &ins))
+			}
 			Op::Transpose(_) | Op::Slice(_) | Op::Expand(_) | Op::Concat(_) | Op::Pad(_) => movement(&node, &tys, &ins),
 			Op::Reduce(reduce) => fold::Kind::of(reduce.kind)
 				.filter(|_| node.ty.dtype == DType::F32)
@@ -380,6 +498,25 @@ impl Builder<'_> {
 			self.keep(*loc)?;
 		}
 		Ok(Work::Reference { op: node.op.clone(), operands })
+	}
+
+	/// A Concat along the last axis of which some operands are in their places, or which is in that of another.
+	fn concat(&self, v: ValueId, node: &Node, tys: &[TensorType], ins: &[Loc]) -> Work {
+		let columns = |ty: &TensorType| ty.dims.last().map_or(1, |d| *d as usize);
+		let pitch = self.regions.get(&v).map_or(columns(&node.ty), |region| region.pitch);
+		let (mut copies, mut along) = (Vec::new(), 0);
+		for ((operand, ty), loc) in node.inputs.iter().zip(tys).zip(ins) {
+			let n = columns(ty);
+			if !self.regions.contains_key(operand) && elements(ty) > 0 {
+				let axes = [
+					Axis { len: elements(ty) / n, from: n as isize, to: pitch as isize },
+					Axis { len: n, from: 1, to: 1 },
+				];
+				copies.push((Copy::new(axes, 0, along as isize), *loc, bytes(ty)));
+			}
+			along += n;
+		}
+		Work::Move { fill: None, copies, span: self.span(v) }
 	}
 
 	/// A weight's panels, or the place where the panels of a computed operand go.
@@ -449,9 +586,10 @@ impl Builder<'_> {
 			let product = |i| Product { a: at(i, batch_a) * m * k, b: at(i, batch_b) * size, c: i * m * n };
 			(lines(m), (0..count).map(product).collect())
 		};
-		let gemm = Gemm { lines, blocks: blocks([Run { offset: 0, len: k }]), k, n, ldc: n, products, strip: None };
+		let gemm =
+			Gemm { lines, blocks: blocks([Run { offset: 0, len: k }]), k, n, ldc: n, ldt: n, products, strip: None };
 		self.keep(ins[0])?;
-		Ok(Work::Gemm { gemm, left: ins[0], whole, right, border: None, then })
+		Ok(Work::Gemm { gemm, left: ins[0], whole, right, border: None, then, span: elements(&node.ty) })
 	}
 
 	fn conv(
@@ -532,9 +670,18 @@ impl Builder<'_> {
 		let runs = taps.iter().map(|tap| Run { offset: *tap, len: depth });
 		let whole = n * input.iter().product::<usize>() * c;
 		let lines = if strip.is_some() { lines } else { lines.joined() };
-		let gemm = Gemm { lines, blocks: gemm::blocks(runs), k, n: columns, ldc: o, products, strip };
-		Ok(Work::Gemm { gemm, left: ins[0], whole, right, border: bordered, then })
+		let gemm = Gemm { lines, blocks: gemm::blocks(runs), k, n: columns, ldc: o, ldt: o, products, strip };
+		Ok(Work::Gemm { gemm, left: ins[0], whole, right, border: bordered, then, span: elements(&node.ty) })
 	}
+}
+
+/// Whether a group reads a value element by element at the place of its own, and nowhere else.
+fn reads_rows(group: &Group, v: ValueId) -> bool {
+	let Fused::Chain(links, operands) = &group.kind else { return false };
+	links.iter().all(|link| match link {
+		Link::Load(i, place) | Link::Binary(_, i, place, _) => operands[*i] != v || *place == Place::Same,
+		Link::Unary(_) => true,
+	})
 }
 
 /// A movement of elements as copies; none where an operand is not as expected.
@@ -587,7 +734,7 @@ fn movement(node: &Node, tys: &[TensorType], ins: &[Loc]) -> Option<Work> {
 		}
 		_ => return None,
 	}
-	Some(Work::Move { fill, copies })
+	Some(Work::Move { fill, copies, span: elements(&node.ty) })
 }
 
 /// A pool over at most three spatial axes.

@@ -24,6 +24,8 @@ pub(crate) enum Place {
 	Cycle(usize),
 	/// At `i / len`.
 	Repeat(usize),
+	/// At `i / columns * pitch + i % columns`.
+	Rows(usize, usize),
 	/// By coordinates: axes of the value, slowest first, with the operand's strides.
 	Strided(Vec<(usize, usize)>),
 }
@@ -85,6 +87,15 @@ impl Place {
 					i += n;
 				}
 			}
+			Place::Rows(columns, pitch) => {
+				let mut i = start;
+				while i < range.end {
+					let (row, column) = (i / columns, i % columns);
+					let n = (columns - column).min(range.end - i);
+					f(i - start, n, row * pitch + column, false);
+					i += n;
+				}
+			}
 			Place::Strided(axes) => {
 				let Some(((last, stride), outer)) = axes.split_last() else { return };
 				let mut i = start;
@@ -111,6 +122,7 @@ impl Place {
 			Place::Same => n,
 			Place::Cycle(period) => n.min(*period),
 			Place::Repeat(len) => n.div_ceil(*len),
+			Place::Rows(columns, pitch) => (n - 1) / columns * pitch + (n - 1) % columns + 1,
 			Place::Strided(axes) => 1 + axes.iter().map(|(len, stride)| len.saturating_sub(1) * stride).sum::<usize>(),
 		}
 	}

@@ -1,14 +1,14 @@
 //! Whether the kernels give the bits of the reference on this machine.
 
-use crate::{Isa, Options, Plan, Threads};
+use crate::{Isa, Options, Plan};
 use assay_semantics::{
 	evaluate,
-	ops::out_type,
+	ops::{out_type, Binary, Conv, MatMul, Unary, Window},
 	testing::{
 		nodes::{Kind, Size},
 		tensor, Rng,
 	},
-	Model, Names, Node, Op, Tensor, TensorType,
+	DType, Model, Names, Node, Op, Tensor, TensorType, ValueId,
 };
 use std::fmt;
 
@@ -31,58 +31,114 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// Rounds of random nodes in [`self_test`].
-const ROUNDS: u64 = 2;
+/// Rounds of random nodes of every kind.
+const ROUNDS: u64 = 4;
 
-/// The most operations of a node in [`self_test`], about, so that it takes well below a second.
-const WORK: u64 = 150_000;
+/// The most products behind a random node, about: the reference takes some 20 ns for each.
+const WORK: u64 = 200_000;
 
-/// Runs random nodes of every kind, with hostile values, through the kernels and through the reference, and compares bits.
-/// Takes less than a second. Whoever serves answers does this first: one wrong bit costs a bond.
+/// Runs nodes through the kernels and through the reference, and compares bits: random ones of every kind, and contractions
+/// of sizes that take every way through the kernels, alone and with what is fused to them; with hostile values, and with
+/// ordinary ones whose sums show their order. Takes less than a second. Whoever serves answers does this first: one wrong
+/// bit costs a bond.
 pub fn self_test(options: &Options) -> Result<(), Mismatch> {
 	for round in 0..ROUNDS {
 		for (number, kind) in Kind::ALL.iter().enumerate() {
 			let mut rng = Rng(round * 1000 + number as u64);
 			let (op, types) = loop {
 				let (op, types, out) = kind.random(&mut rng, Size::Small);
-				let reads = types.iter().filter_map(|t| t.elements()).max().unwrap_or(0);
-				if out.elements().unwrap_or(0) * reads.max(1) < WORK * 100 {
+				let shared = types.last().map_or(1, |t| t.dims.iter().skip(1).map(|d| u64::from(*d)).product());
+				if out.elements().unwrap_or(0).saturating_mul(shared) < WORK {
 					break (op, types);
 				}
 			};
-			check(options, &op, &types, &mut rng)?;
+			check(options, &op, &types, round % 2 == 0, &mut rng)?;
 		}
+	}
+	let mut rng = Rng(5);
+	for (op, types) in designed() {
+		check(options, &op, &types, false, &mut rng)?;
+		check(options, &op, &types, true, &mut rng)?;
 	}
 	Ok(())
 }
 
-/// Compares one node, and the same with an operator behind it that fuses, on random values.
-fn check(options: &Options, op: &Op, types: &[TensorType], rng: &mut Rng) -> Result<(), Mismatch> {
+/// Contractions for tiles of all widths, full and partial panels, one block and several, rows that collide in the cache,
+/// few rows, borders, groups, and one channel for each group.
+fn designed() -> Vec<(Op, Vec<TensorType>)> {
+	let conv = |x: [u32; 4], o: u32, k: u32, stride: u32, border: u32, groups: u32| {
+		let window =
+			Window { strides: vec![stride; 2], dilations: vec![1; 2], before: vec![border; 2], after: vec![border; 2] };
+		let types = [x.to_vec(), vec![o, k, k, x[3] / groups]].map(|dims| TensorType::new(DType::F32, dims));
+		(Op::Conv(Conv { window, groups }), types.to_vec())
+	};
+	let product = |a: &[u32], b: &[u32]| {
+		let types = [a, b].map(|dims| TensorType::new(DType::F32, dims));
+		(Op::MatMul(MatMul), types.to_vec())
+	};
+	vec![
+		conv([1, 3, 17, 20], 40, 3, 1, 1, 1),
+		conv([1, 2, 7, 40], 70, 3, 1, 1, 1),
+		conv([1, 1, 14, 1024], 33, 1, 1, 0, 1),
+		conv([1, 5, 9, 20], 20, 3, 1, 1, 20),
+		conv([1, 5, 5, 12], 24, 3, 2, 1, 4),
+		product(&[3, 300], &[140, 300]),
+		product(&[2, 15, 65], &[2, 33, 65]),
+	]
+}
+
+/// Hostile values, or ordinary ones with all bits in use.
+fn values(rng: &mut Rng, ty: &TensorType, hostile: bool) -> Tensor {
+	let mut tensor = tensor(rng, ty);
+	if ty.dtype == DType::F32 && !hostile {
+		for bytes in tensor.bytes.chunks_exact_mut(4) {
+			let x = (rng.bits() as i32) as f32 / 2f32.powi(30);
+			bytes.copy_from_slice(&x.to_bits().to_le_bytes());
+		}
+	}
+	tensor
+}
+
+/// Compares one node. With several operands, the later ones are weights half of the time; a contraction is followed by
+/// operators that are fused to it.
+fn check(options: &Options, op: &Op, types: &[TensorType], hostile: bool, rng: &mut Rng) -> Result<(), Mismatch> {
 	let mismatch = |what: String| Mismatch {
 		isa: options.isa,
 		node: format!("{op:?} over {}", types.iter().map(|t| format!("{t} ")).collect::<String>()),
 		what,
 	};
-	let tensors: Vec<Tensor> = types.iter().map(|t| tensor(rng, t)).collect();
-	let mut nodes: Vec<Node> =
-		(0u32..).zip(types).map(|(i, ty)| Node { op: Op::Input(i), inputs: vec![], ty: ty.clone() }).collect();
+	let (mut nodes, mut inputs, mut weights) = (Vec::<Node>::new(), Vec::new(), Vec::new());
+	let constant = types.len() > 1 && rng.one_in(2);
+	for (i, ty) in types.iter().enumerate() {
+		let list = if constant && i > 0 { &mut weights } else { &mut inputs };
+		let number = list.len() as u32;
+		list.push(values(rng, ty, hostile));
+		let op = if constant && i > 0 { Op::Weight(number) } else { Op::Input(number) };
+		nodes.push(Node { op, inputs: vec![], ty: ty.clone() });
+	}
 	let ty = out_type(op, &types.iter().collect::<Vec<_>>()).map_err(|e| mismatch(e.to_string()))?;
-	nodes.push(Node { op: op.clone(), inputs: (0u32..).take(types.len()).collect(), ty });
-	let names = Names { inputs: vec![String::new(); types.len()], outputs: vec![String::new()], ..Default::default() };
-	let model = Model::new(nodes, Vec::new(), 1, names).map_err(|e| mismatch(e.to_string()))?;
-	let expected = evaluate(&model, &tensors).map_err(|e| mismatch(e.to_string()))?;
+	let operands: Vec<ValueId> = (0u32..).take(types.len()).collect();
+	nodes.push(Node { op: op.clone(), inputs: operands.clone(), ty: ty.clone() });
+	if matches!(op, Op::Conv(_) | Op::MatMul(_)) {
+		// The same again, a bias, the sum of both, and what is negative away.
+		let first = nodes.len() as ValueId - 1;
+		let bias = TensorType::new(DType::F32, ty.dims.last().map(|d| vec![*d]).unwrap_or_default());
+		weights.push(values(rng, &bias, hostile));
+		nodes.push(Node { op: Op::Weight(weights.len() as u32 - 1), inputs: vec![], ty: bias });
+		nodes.push(Node { op: op.clone(), inputs: operands, ty: ty.clone() });
+		let mut push = |op: Op, inputs: Vec<ValueId>| nodes.push(Node { op, inputs, ty: ty.clone() });
+		push(Op::Binary(Binary::Add), vec![first + 2, first + 1]);
+		push(Op::Binary(Binary::Mul), vec![first + 3, first + 1]);
+		push(Op::Binary(Binary::Add), vec![first + 4, first]);
+		push(Op::Unary(Unary::Relu), vec![first + 5]);
+	}
+	let names = Names { inputs: vec![String::new(); inputs.len()], outputs: vec![String::new()], ..Default::default() };
+	let model = Model::new(nodes, weights, 1, names).map_err(|e| mismatch(e.to_string()))?;
+	let expected = evaluate(&model, &inputs).map_err(|e| mismatch(e.to_string()))?;
 	let plan = Plan::new(&model, options).map_err(|e| mismatch(e.to_string()))?;
-	let got = plan.run(&tensors).map_err(|e| mismatch(e.to_string()))?;
+	let got = plan.run(&inputs).map_err(|e| mismatch(e.to_string()))?;
 	if expected != got {
 		return Err(mismatch("another value".into()));
 	}
 	Ok(())
-}
-
-/// The self-test of an instruction set on one thread and on two.
-impl Isa {
-	/// [`self_test`] with this instruction set, on two threads.
-	pub fn check(self) -> Result<(), Mismatch> {
-		self_test(&Options { threads: Threads::new(2), isa: self })
-	}
 }

@@ -110,6 +110,16 @@ unsafe fn walk<T: std::marker::Copy>(axes: &[Axis], from: *const T, to: *mut T) 
 		match axes {
 			[] => *to = *from,
 			[axis] => run(*axis, from, to),
+			// Three planes to pixels.
+			[a, b] if a.from == 1 && b.to == 1 && b.len == 3 => {
+				let (x, y, z) = (from, from.offset(b.from), from.offset(2 * b.from));
+				for i in 0..a.len {
+					let to = to.offset(i as isize * a.to);
+					*to = *x.add(i);
+					*to.add(1) = *y.add(i);
+					*to.add(2) = *z.add(i);
+				}
+			}
 			// A transpose of two axes, in squares.
 			[a, b] if a.from == 1 && b.to == 1 => {
 				for i in (0..a.len).step_by(SQUARE) {

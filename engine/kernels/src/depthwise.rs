@@ -53,31 +53,48 @@ struct Line<'a> {
 
 kernel!(fn line(line: &Line) = each);
 
+/// Pixels of output that are computed together.
+const PIXELS: usize = 8;
+
 /// # Safety
 ///
 /// The pointers are valid for what the line says.
 #[inline(always)]
 unsafe fn each<S: Simd>(line: &Line) {
+	let full = line.channels / S::LANES * S::LANES;
+	// Taps that are neighbours, three by three, of windows that are neighbours: what one reads is read by three.
+	let triples = line.step == line.channels
+		&& line.taps.len() <= crate::gemm::BLOCK
+		&& line.taps.len().is_multiple_of(3)
+		&& line.taps.chunks_exact(3).all(|t| t[1] == t[0] + line.channels && t[2] == t[1] + line.channels);
+	// SAFETY: the caller's.
 	unsafe {
-		let mut c = 0;
-		while c < line.channels {
-			let n = S::LANES.min(line.channels - c);
-			let mut p = 0;
-			while p + 6 <= line.width {
-				pixels::<S, 6>(line, p, c, n);
-				p += 6;
+		let mut p = 0;
+		while p < line.width {
+			let together = p + PIXELS <= line.width;
+			let mut c = 0;
+			while c < full {
+				match together {
+					true if triples => threes::<S>(line, p, c),
+					true => pixels::<S, PIXELS>(line, p, c, S::LANES),
+					false => pixels::<S, 1>(line, p, c, S::LANES),
+				}
+				c += S::LANES;
 			}
-			while p < line.width {
-				pixels::<S, 1>(line, p, c, n);
-				p += 1;
+			if c < line.channels {
+				match together {
+					true => pixels::<S, PIXELS>(line, p, c, line.channels - c),
+					false => pixels::<S, 1>(line, p, c, line.channels - c),
+				}
 			}
-			c += n;
+			p += if together { PIXELS } else { 1 };
 		}
 	}
 }
 
 #[inline(always)]
 unsafe fn get<S: Simd>(p: *const f32, n: usize) -> S::F {
+	// SAFETY: the caller's: `n` elements.
 	unsafe {
 		if n >= S::LANES {
 			S::load(p)
@@ -87,9 +104,35 @@ unsafe fn get<S: Simd>(p: *const f32, n: usize) -> S::F {
 	}
 }
 
-/// `P` pixels by one vector of channels.
+/// [`PIXELS`] pixels by one vector of channels, three taps at a time.
+#[inline(always)]
+unsafe fn threes<S: Simd>(line: &Line, pixel: usize, c: usize) {
+	// SAFETY: the caller's.
+	unsafe {
+		let mut acc = [S::splat(0.0); PIXELS];
+		let mut w = line.w.wrapping_add(c);
+		for taps in line.taps.chunks_exact(3) {
+			let (u, v) = (S::load(w), S::load(w.wrapping_add(line.channels)));
+			let s = S::load(w.wrapping_add(2 * line.channels));
+			let x = line.x.wrapping_add(pixel * line.step + taps[0] + c);
+			let (mut first, mut second) = (S::load(x), S::load(x.wrapping_add(line.step)));
+			for (i, acc) in acc.iter_mut().enumerate() {
+				let third = S::load(x.wrapping_add((i + 2) * line.step));
+				*acc = S::fma(third, s, S::fma(second, v, S::fma(first, u, *acc)));
+				(first, second) = (second, third);
+			}
+			w = w.wrapping_add(3 * line.channels);
+		}
+		for (i, acc) in acc.iter().enumerate() {
+			finish::<S>(line, (pixel + i) * line.channels + c, c, S::LANES, S::add(S::splat(0.0), *acc));
+		}
+	}
+}
+
+/// `P` pixels by one vector of `n` channels.
 #[inline(always)]
 unsafe fn pixels<S: Simd, const P: usize>(line: &Line, pixel: usize, c: usize, n: usize) {
+	// SAFETY: the caller's.
 	unsafe {
 		let mut total = [S::splat(0.0); P];
 		let mut w = line.w.wrapping_add(c);
@@ -107,19 +150,27 @@ unsafe fn pixels<S: Simd, const P: usize>(line: &Line, pixel: usize, c: usize, n
 				*total = S::add(*total, acc);
 			}
 		}
-		for (i, x) in total.iter().enumerate() {
-			let mut x = S::flush(*x);
-			let element = (pixel + i) * line.channels + c;
-			for then in line.then {
-				x = match *then {
-					Then::AddColumn(p) => S::flush(S::add(x, get::<S>(p.wrapping_add(c), n))),
-					Then::MulColumn(p) => S::flush(S::mul(x, get::<S>(p.wrapping_add(c), n))),
-					Then::AddTensor(p) => S::flush(S::add(x, get::<S>(p.wrapping_add(line.element + element), n))),
-					Then::Relu => S::relu(x),
-				};
-			}
-			S::store_n(line.y.wrapping_add(element), n, x);
+		for (i, total) in total.iter().enumerate() {
+			finish::<S>(line, (pixel + i) * line.channels + c, c, n, *total);
 		}
+	}
+}
+
+/// Stores `n` sums, and what follows, from an element of the line and channel `c` on.
+#[inline(always)]
+unsafe fn finish<S: Simd>(line: &Line, element: usize, c: usize, n: usize, total: S::F) {
+	// SAFETY: the caller's.
+	unsafe {
+		let mut x = S::flush(total);
+		for then in line.then {
+			x = match *then {
+				Then::AddColumn(p) => S::flush(S::add(x, get::<S>(p.wrapping_add(c), n))),
+				Then::MulColumn(p) => S::flush(S::mul(x, get::<S>(p.wrapping_add(c), n))),
+				Then::AddTensor(p) => S::flush(S::add(x, get::<S>(p.wrapping_add(line.element + element), n))),
+				Then::Relu => S::relu(x),
+			};
+		}
+		S::store_n(line.y.wrapping_add(element), n, x);
 	}
 }
 

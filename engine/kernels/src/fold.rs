@@ -278,9 +278,10 @@ unsafe fn maximum_body<S: Simd>(x: *const f32, taps: &Taps, y: *mut f32, channel
 			let n = S::LANES.min(channels - c);
 			let mut acc = S::splat(f32::NEG_INFINITY);
 			for (_, at) in taps {
-				acc = S::max(acc, get::<S>(x.add(at + c), n));
+				acc = S::larger(acc, get::<S>(x.add(at + c), n));
 			}
-			S::store_n(y.add(c), n, acc);
+			// Once is as good as after each: zeros of both signs are equal until then.
+			S::store_n(y.add(c), n, S::add(acc, S::splat(0.0)));
 			c += n;
 		}
 	}
@@ -329,11 +330,39 @@ impl Window {
 			let at = out * self.strides[axis] + k * self.dilations[axis];
 			at.checked_sub(self.before[axis]).filter(|at| *at < size)
 		};
+		// The elements of a kernel that is inside as a whole, from its first.
+		let mut whole = Vec::with_capacity(volume);
+		for kz in 0..self.kernel[0] {
+			for ky in 0..self.kernel[1] {
+				for kx in 0..self.kernel[2] {
+					let [dz, dy, dx] = self.dilations;
+					whole.push((whole.len(), ((kz * dz * h + ky * dy) * w + kx * dx) * c));
+				}
+			}
+		}
+		let first = |axis: usize, out: usize, size: usize| {
+			let last = out * self.strides[axis] + (self.kernel[axis] - 1) * self.dilations[axis];
+			let start = (out * self.strides[axis]).checked_sub(self.before[axis])?;
+			(last - self.before[axis] < size).then_some(start)
+		};
 		pool.run(tasks, &|task| {
 			let mut taps = Vec::new();
 			for line in task * lines / tasks..(task + 1) * lines / tasks {
 				let (image, z, y) = (line / (od * oh), line / oh % od, line % oh);
+				let corner = first(0, z, d).zip(first(1, y, h));
 				for pixel in 0..ow {
+					if let Some(((iz, iy), ix)) = corner.zip(first(2, pixel, w)) {
+						// SAFETY: the window is inside the image; a line belongs to one task.
+						unsafe {
+							let x = from.get().add((((image * d + iz) * h + iy) * w + ix) * c);
+							let y = to.get().add((line * ow + pixel) * c);
+							match self.average {
+								None => maximum(isa, x, &whole, y, c),
+								Some(_) => average(isa, x, &whole, volume as f32, y, c),
+							}
+						}
+						continue;
+					}
 					taps.clear();
 					for kz in 0..self.kernel[0] {
 						let Some(iz) = inside(0, z, kz, d) else { continue };

@@ -59,6 +59,8 @@ pub(crate) enum Work {
 		right: Right,
 		border: Bordered,
 		then: Vec<After>,
+		/// Elements from the first output to the last.
+		span: usize,
 	},
 	Depthwise {
 		depthwise: Depthwise,
@@ -77,6 +79,8 @@ pub(crate) enum Work {
 		fill: Option<u64>,
 		/// With the operands and their bytes.
 		copies: Vec<(Copy, Loc, usize)>,
+		/// Elements from the first of the value to the last.
+		span: usize,
 	},
 	/// The element functions of the semantics.
 	Reference {
@@ -209,7 +213,7 @@ impl Step {
 					chain::run(isa, pool, links, &operands, memory.floats_mut(self.out, elements));
 				}
 			}
-			Work::Gemm { gemm, left, whole, right, border, then } => {
+			Work::Gemm { gemm, left, whole, right, border, then, span } => {
 				// SAFETY: see above.
 				unsafe {
 					let b = match right {
@@ -227,8 +231,8 @@ impl Step {
 						}
 					};
 					let a = bordered(pool, memory, *left, *whole, border);
-					let then = then_of(memory, then, elements, gemm.ldc);
-					let c = memory.floats_mut(self.out, elements);
+					let then = then_of(memory, then, elements, gemm.ldt);
+					let c = memory.floats_mut(self.out, *span);
 					gemm.run(isa, pool, Operands { a, b, c, then: &then });
 				}
 			}
@@ -249,10 +253,10 @@ impl Step {
 				// SAFETY: see above.
 				unsafe { window.run(isa, pool, memory.floats(*x, n), memory.floats_mut(self.out, elements)) }
 			}
-			Work::Move { fill, copies } => {
+			Work::Move { fill, copies, span } => {
 				let size = self.ty.dtype.size();
 				// SAFETY: see above.
-				let to = unsafe { memory.bytes_mut(self.out, bytes) };
+				let to = unsafe { memory.bytes_mut(self.out, span * size) };
 				if let Some(fill) = fill {
 					let element = fill.to_le_bytes();
 					to.chunks_exact_mut(size).for_each(|to| to.copy_from_slice(&element[..size]));

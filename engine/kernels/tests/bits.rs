@@ -4,7 +4,7 @@
 use assay_kernels::{self_test, Isa, Options, Plan, Threads};
 use assay_semantics::{
 	evaluate,
-	ops::{out_type, Binary, Conv, MatMul, Pool, PoolKind, Reduce, ReduceKind, Unary, Window},
+	ops::{out_type, Binary, Concat, Conv, MatMul, Pool, PoolKind, Reduce, ReduceKind, Unary, Window},
 	testing::{
 		nodes::{Kind, Size},
 		tensor as hostile, Rng,
@@ -223,6 +223,49 @@ fn fused_operators_should_have_the_bits_of_the_reference() {
 		}
 		graph.push(Op::Binary(Binary::Max), &[v, side]);
 		assert_same(&graph.model(1), &options, &mut rng);
+	}
+}
+
+/// Joined tensors lie in their places where that is possible: what a convolution gives, and chains of joins that others
+/// read between.
+#[test]
+fn joined_tensors_should_have_the_bits_of_the_reference() {
+	let mut rng = Rng(83);
+	let options = options();
+	let join = || Op::Concat(Concat { axis: 3 });
+	for round in 0..6 {
+		let mut graph = Graph::default();
+		let x = graph.input(f32s(&[2, 5, 6, 20]));
+		let scale = [0, 1, 2].map(|i| graph.weight(tensor(&mut rng, &f32s(&[20 + 12 * i]))));
+		let mut joined = x;
+		for (i, scale) in (0..).zip(scale) {
+			let weights = graph.weight(tensor(&mut rng, &f32s(&[12, 3, 3, 20 + 12 * i])));
+			let bias = graph.weight(tensor(&mut rng, &f32s(&[12])));
+			let y = graph.push(Op::Binary(Binary::Mul), &[joined, scale]);
+			let y = graph.push(Op::Unary(Unary::Relu), &[y]);
+			let y = graph.push(conv(1, 1, 1, 1), &[y, weights]);
+			let y = graph.push(Op::Binary(Binary::Add), &[y, bias]);
+			let order = if round % 2 == 0 { [joined, y] } else { [y, joined] };
+			joined = graph.push(join(), &order);
+		}
+		// Branches that are joined, one of them with a sum behind its convolution, one twice.
+		let branches = [0, 1].map(|i| {
+			let weights = graph.weight(tensor(&mut rng, &f32s(&[20 - 7 * i, 1, 1, 20])));
+			graph.push(conv(1, 1, 0, 1), &[x, weights])
+		});
+		let sum = graph.push(Op::Binary(Binary::Add), &[branches[0], x]);
+		let pool = Pool { kind: PoolKind::Max, kernel: vec![3; 2], window: window(1, 1, 1) };
+		let pool = graph.push(Op::Pool(pool), &[x]);
+		let list = if round % 3 == 0 { vec![sum, branches[1], pool] } else { vec![sum, sum, branches[1]] };
+		let other = graph.push(join(), &list);
+		let both = graph.push(join(), &[other, joined]);
+		let all = Reduce { kind: ReduceKind::Sum, axes: vec![1], keep_dims: true };
+		let sum = graph.push(Op::Reduce(all), &[both]);
+		graph.push(Op::Unary(Unary::Neg), &[if round == 5 { joined } else { sum }]);
+		if round == 4 {
+			graph.push(join(), &[both, joined]);
+		}
+		assert_same(&graph.model(if round == 4 { 2 } else { 1 }), &options, &mut rng);
 	}
 }
 

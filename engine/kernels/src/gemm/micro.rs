@@ -4,10 +4,12 @@
 //! end the chain is added to the running total, which lives in the output; after the last block the total is stored, and
 //! the operators that were fused follow, each storing in turn, as the semantics has it.
 
+use super::inner::Inner;
 use crate::{isa::Kind, simd::Simd, Isa};
 
 /// Elements that lie together: a run of the reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Run {
 	/// Elements from the tile's first row to the first element.
 	pub(crate) offset: usize,
@@ -42,6 +44,11 @@ pub(crate) struct Tile<'a> {
 	/// elements. Never read, so it may be anything.
 	pub(crate) next: *const f32,
 	pub(crate) ahead: usize,
+	/// The outputs of the next tile, its rows, and the distance to the same elements of a tensor that is added to them: asked
+	/// for meanwhile, as `next` is.
+	pub(crate) next_c: *const f32,
+	pub(crate) next_rows: usize,
+	pub(crate) next_tensor: isize,
 	/// The outputs; rows are `ldc` elements apart.
 	pub(crate) c: *mut f32,
 	pub(crate) ldc: usize,
@@ -53,8 +60,9 @@ pub(crate) struct Tile<'a> {
 	pub(crate) then: Option<&'a [Then]>,
 	/// Column of `c` in the operands of `then`.
 	pub(crate) column: usize,
-	/// Element of `c` in the tensors of `then`.
+	/// Element of `c` in the tensors of `then`, whose rows are `ldt` elements apart.
 	pub(crate) element: usize,
+	pub(crate) ldt: usize,
 }
 
 #[inline(always)]
@@ -75,47 +83,10 @@ unsafe fn get<S: Simd>(p: *const f32, n: usize) -> S::F {
 /// The pointers are valid for what the tile says: `MR` rows of each run, `NV.div_ceil(2)` panels of the runs' length, `MR`
 /// rows of `columns` outputs and of each operand that follows; nothing else writes the outputs meanwhile.
 #[inline(always)]
-unsafe fn micro<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
+unsafe fn micro<S: Inner<MR, NV>, const MR: usize, const NV: usize>(t: &Tile) {
 	unsafe {
 		let mut acc = [[S::splat(0.0); NV]; MR];
-		let mut b = t.b;
-		let mut next = t.next;
-		// The outputs, and tensors that are added to them, come while the products are summed.
-		if t.first || t.then.is_some() {
-			for i in 0..MR {
-				for j in (0..NV * S::LANES).step_by(16) {
-					S::prefetch(t.c.wrapping_add(i * t.ldc + j));
-				}
-			}
-		}
-		for then in t.then.unwrap_or_default() {
-			if let Then::AddTensor(p) = then {
-				for i in 0..MR {
-					for j in (0..NV * S::LANES).step_by(16) {
-						S::prefetch(p.wrapping_add(t.element + i * t.ldc + j));
-					}
-				}
-			}
-		}
-		for run in t.runs {
-			let mut a = t.a.add(run.offset);
-			for _ in 0..run.len {
-				S::prefetch_far(next);
-				next = next.wrapping_add(t.ahead);
-				let mut bv = [S::splat(0.0); NV];
-				for (j, bv) in bv.iter_mut().enumerate() {
-					*bv = S::load(b.add((j / 2) * t.panel + (j % 2) * S::LANES));
-				}
-				for (i, row) in acc.iter_mut().enumerate() {
-					let x = S::splat(*a.add(i * t.lda));
-					for (acc, b) in row.iter_mut().zip(&bv) {
-						*acc = S::fma(x, *b, *acc);
-					}
-				}
-				a = a.add(1);
-				b = b.add(2 * S::LANES);
-			}
-		}
+		S::sum(&mut acc, t);
 		for (i, row) in acc.iter_mut().enumerate() {
 			for (j, acc) in row.iter_mut().enumerate() {
 				let n = t.columns.saturating_sub(j * S::LANES);
@@ -154,7 +125,7 @@ unsafe fn micro<S: Simd, const MR: usize, const NV: usize>(t: &Tile) {
 						for (i, row) in acc.iter_mut().enumerate() {
 							for (j, acc) in row.iter_mut().enumerate() {
 								let n = t.columns.saturating_sub(j * S::LANES);
-								let y = get::<S>(p.wrapping_add(t.element + i * t.ldc + j * S::LANES), n);
+								let y = get::<S>(p.wrapping_add(t.element + i * t.ldt + j * S::LANES), n);
 								*acc = S::flush(S::add(*acc, y));
 							}
 						}
@@ -202,7 +173,10 @@ macro_rules! table {
 	($name:ident, $simd:ty, $(#[$feature:meta])? { $($nv:literal: $($mr:literal)*;)* }) => {
 		fn $name(rows: usize, vectors: usize) -> Micro {
 			$(#[$feature])?
-			unsafe fn at<const MR: usize, const NV: usize>(t: &Tile) {
+			unsafe fn at<const MR: usize, const NV: usize>(t: &Tile)
+			where
+				$simd: Inner<MR, NV>,
+			{
 				// SAFETY: the caller's.
 				unsafe { micro::<$simd, MR, NV>(t) }
 			}

@@ -2,15 +2,17 @@
 //!
 //! The right operand is packed into panels of two vectors, in which the columns of one reduction element lie together. The
 //! left operand is read where it is: a convolution's rows are output pixels along one line of the image, whose inputs are
-//! a fixed distance apart, and its reduction is a list of contiguous runs. The border is real: the input is copied once
-//! into a larger image of zeros. Where rows lie so that they would evict each other from the cache, a tile's rows are
-//! copied together first.
+//! a fixed distance apart, and its reduction is a list of contiguous runs. The border is real: each task copies the lines
+//! that it needs, with zeros around them. Where rows lie so that they would evict each other from the cache, a tile's rows
+//! are copied together first.
 //!
 //! Loops, from the outside: tasks (by threads), blocks of 256 reduction elements, panels, tiles of rows. A block of a panel
 //! so stays in the first cache while it meets the task's rows. No reduction is split between tasks.
 
+mod inner;
 mod micro;
 mod pack;
+mod task;
 
 pub(crate) use micro::{Run, Then};
 pub(crate) use pack::{pack, panel_floats, Border, Strip};
@@ -20,20 +22,12 @@ use crate::{
 	pool::Pool,
 	Isa,
 };
-use micro::{micros, Micros, Tile};
+use micro::micros;
 use std::cell::RefCell;
+use task::Rows;
 
 /// Reduction elements of a block: a rule of the semantics.
 pub(crate) const BLOCK: usize = 256;
-
-/// Elements between the rows of a tile that was copied together: a block, and a line so that rows do not collide.
-const PACKED_ROW: usize = BLOCK + 16;
-
-/// Floats of a line of the cache.
-const LINE: usize = 16;
-
-/// Floats of a right operand that counts as small.
-const SMALL: usize = 1 << 16;
 
 /// Tiles of rows that a task takes together at most.
 const TILES: usize = 16;
@@ -99,6 +93,8 @@ pub(crate) struct Gemm {
 	pub(crate) n: usize,
 	/// Elements between rows of the output.
 	pub(crate) ldc: usize,
+	/// Elements between rows of tensors that are added to it.
+	pub(crate) ldt: usize,
 	/// The products.
 	pub(crate) products: Vec<Product>,
 	/// The border, which each task makes for its own lines. Lines then run along `[N, 1, H]`, and their distances are those
@@ -154,15 +150,7 @@ struct Task {
 	panels: std::ops::Range<usize>,
 }
 
-/// Where the rows of a task's tiles are: from `a` on, of which the first line is `first`.
-#[derive(Clone, Copy)]
-struct Rows {
-	a: *const f32,
-	first: usize,
-}
-
 thread_local! {
-	static PACKED: Scratch = const { Scratch::new() };
 	static STRIP: Scratch = const { Scratch::new() };
 }
 
@@ -328,228 +316,6 @@ impl Gemm {
 		}
 		list
 	}
-
-	/// # Safety
-	///
-	/// The operands are as long as [`Gemm::run`] checks, nothing else touches the task's outputs, and `then` is valid.
-	unsafe fn task(
-		&self,
-		isa: Isa,
-		micros: &Micros,
-		task: &Task,
-		product: usize,
-		per_line: usize,
-		rows: Rows,
-		b: &[f32],
-		c: *mut f32,
-		then: &[Then],
-	) {
-		let width = self.lines.width;
-		let most = width.div_ceil(per_line);
-		let packed = if self.collides(most) { task.tiles.len() * micros.rows * PACKED_ROW } else { 0 };
-		let place = Place {
-			isa,
-			micros,
-			product: self.products[product],
-			per_line,
-			most,
-			rows: Rows { a: rows.a.wrapping_add(self.products[product].a), first: rows.first },
-			b: b.as_ptr().wrapping_add(self.products[product].b),
-			c,
-			then,
-		};
-		if packed == 0 {
-			// SAFETY: the caller's.
-			return unsafe { self.blocks(task, &place, std::ptr::null_mut()) };
-		}
-		PACKED.with(|scratch| {
-			scratch.with(packed, |to| {
-				// Without memory for the copy, rows are read where they are.
-				let to = to.map_or(std::ptr::null_mut(), |to| to.as_mut_ptr());
-				// SAFETY: the caller's.
-				unsafe { self.blocks(task, &place, to) }
-			})
-		});
-	}
-
-	/// The first element of a row.
-	fn start(&self, row: usize, first: usize) -> usize {
-		let (line, at) = (row / self.lines.width, row % self.lines.width);
-		let line = if self.strip.is_some() { (line - first) * self.lines.stride[2] } else { self.lines.start(line) };
-		line + at * self.lines.step
-	}
-
-	/// Copies the rows of the task's tiles together, of one block.
-	///
-	/// # Safety
-	///
-	/// As [`Gemm::task`]; `to` has room.
-	unsafe fn copy_rows(&self, task: &Task, place: &Place, runs: &[Run], to: *mut f32) {
-		for (slot, tile) in task.tiles.clone().enumerate() {
-			let (row, rows) = self.tile(tile, place.per_line);
-			let from = place.rows.a.wrapping_add(self.start(row, place.rows.first));
-			for i in 0..rows {
-				let mut to = to.wrapping_add((slot * place.micros.rows + i) * PACKED_ROW);
-				for run in runs {
-					// SAFETY: the run is inside the left operand, and a block fits the packed row.
-					unsafe {
-						let from = from.add(i * self.lines.step + run.offset);
-						std::ptr::copy_nonoverlapping(from, to, run.len);
-						to = to.add(run.len);
-					}
-				}
-			}
-		}
-	}
-
-	/// # Safety
-	///
-	/// As [`Gemm::task`]; `packed_rows` is null or has room for the rows of all tiles.
-	unsafe fn blocks(&self, task: &Task, place: &Place, packed_rows: *mut f32) {
-		let (lanes, panel_width) = (place.isa.lanes(), 2 * place.isa.lanes());
-		let panel = panel_width * self.k;
-		let full = self.n / panel_width;
-		let &Place { micros, product, per_line, most, rows: Rows { a, first }, b, c, then, .. } = place;
-		// Panels that are taken together from `p` on: how many, and vectors of them.
-		let together_from = |p: usize| {
-			let left = full.min(task.panels.end).saturating_sub(p);
-			if left >= 4 && most <= micros.rows4 {
-				(4, 8)
-			} else if left >= 2 && most <= micros.rows2 {
-				(2, 4)
-			} else if self.n - p * panel_width > lanes {
-				(1, 2)
-			} else {
-				(1, 1)
-			}
-		};
-		// One tile through block `at`, which begins at element `k`.
-		let call = |(at, k): (usize, usize), (slot, tile): (usize, usize), p: usize, vectors: usize, next: Next| {
-			let runs = &self.blocks[at];
-			let (row, rows) = self.tile(tile, per_line);
-			let column = p * panel_width;
-			let element = product.c + row * self.ldc + column;
-			let together = [Run { offset: 0, len: runs.iter().map(|run| run.len).sum() }];
-			let (a, lda, runs) = if packed_rows.is_null() {
-				(a.wrapping_add(self.start(row, first)), self.lines.step, runs.as_slice())
-			} else {
-				let start = slot * micros.rows * PACKED_ROW;
-				(packed_rows.wrapping_add(start).cast_const(), PACKED_ROW, together.as_slice())
-			};
-			let tile = Tile {
-				a,
-				lda,
-				runs,
-				b: b.wrapping_add(p * panel + k * panel_width),
-				panel,
-				next: next.0,
-				ahead: next.1,
-				c: c.wrapping_add(element),
-				ldc: self.ldc,
-				columns: self.n - column,
-				first: at == 0,
-				then: (at + 1 == self.blocks.len()).then_some(then),
-				column: product.c % self.ldc.max(1) + column,
-				element,
-			};
-			// SAFETY: the tile is inside the operands, which the caller vouches for.
-			unsafe { (micros.get)(rows, vectors)(&tile) };
-		};
-		let idle: Next = (b, 0);
-		// A few rows: each panel is read from end to end, as it comes from memory.
-		if task.tiles.len() == 1 && packed_rows.is_null() {
-			let mut p = task.panels.start;
-			while p < task.panels.end {
-				let (step, vectors) = together_from(p);
-				for (block, _) in self.starts() {
-					call(block, (0, task.tiles.start), p, vectors, idle);
-				}
-				p += step;
-			}
-			return;
-		}
-		for ((at, k), len) in self.starts() {
-			if !packed_rows.is_null() {
-				// SAFETY: the caller's.
-				unsafe { self.copy_rows(task, place, &self.blocks[at], packed_rows) };
-			}
-			// A small right operand stays in the second cache, and whole rows of output are written together.
-			if self.blocks.len() == 1 && panel * task.panels.len() <= SMALL {
-				for tile in task.tiles.clone().enumerate() {
-					let mut p = task.panels.start;
-					while p < task.panels.end {
-						let (step, vectors) = together_from(p);
-						call((at, k), tile, p, vectors, idle);
-						p += step;
-					}
-				}
-				continue;
-			}
-			let mut p = task.panels.start;
-			while p < task.panels.end {
-				let (step, vectors) = together_from(p);
-				// The block that comes next: the same of the next panels, or the next of the first.
-				let (next, count) = if p + step < task.panels.end {
-					let next = b.wrapping_add((p + step) * panel + k * panel_width);
-					(next, step.min(task.panels.end - p - step))
-				} else if at + 1 < self.blocks.len() {
-					let first = task.panels.start;
-					(b.wrapping_add(first * panel + (k + len) * panel_width), together_from(first).0)
-				} else {
-					(b, 0)
-				};
-				// Each tile asks for a part of it.
-				let parts = panel_width / LINE;
-				for tile in task.tiles.clone().enumerate() {
-					let slot = tile.0;
-					let next = if slot < count * parts {
-						(next.wrapping_add(slot / parts * panel + slot % parts * len * LINE), LINE)
-					} else {
-						idle
-					};
-					call((at, k), tile, p, vectors, next);
-				}
-				p += step;
-			}
-		}
-	}
-
-	/// The blocks: number and first element of each, and its elements.
-	fn starts(&self) -> impl Iterator<Item = ((usize, usize), usize)> + '_ {
-		let mut k = 0;
-		self.blocks.iter().enumerate().map(move |(at, runs)| {
-			let len = runs.iter().map(|run| run.len).sum();
-			k += len;
-			((at, k - len), len)
-		})
-	}
-
-	/// The first row of a tile, and how many there are. The rows of a line are shared out evenly.
-	fn tile(&self, tile: usize, per_line: usize) -> (usize, usize) {
-		let (line, i) = (tile / per_line, tile % per_line);
-		let width = self.lines.width;
-		let (start, end) = (i * width / per_line, (i + 1) * width / per_line);
-		(line * width + start, end - start)
-	}
-}
-
-/// What is to be asked for: from where, and how far it goes on with each element.
-type Next = (*const f32, usize);
-
-/// The operands of a task.
-struct Place<'a> {
-	isa: Isa,
-	micros: &'a Micros,
-	product: Product,
-	/// Tiles of a line, and the most rows of a tile.
-	per_line: usize,
-	most: usize,
-	/// The left operand of the product.
-	rows: Rows,
-	/// The right operand of the product.
-	b: *const f32,
-	c: *mut f32,
-	then: &'a [Then],
 }
 
 /// Operators that follow, shared by tasks.

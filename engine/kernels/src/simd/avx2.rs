@@ -105,6 +105,11 @@ impl Simd for Avx2 {
 		}
 	}
 	#[inline(always)]
+	unsafe fn larger(a: Self::F, b: Self::F) -> Self::F {
+		// The instruction gives its second operand where one is NaN; where the new one is NaN, that is taken.
+		unsafe { _mm256_blendv_ps(_mm256_max_ps(b, a), b, _mm256_cmp_ps::<_CMP_UNORD_Q>(b, b)) }
+	}
+	#[inline(always)]
 	unsafe fn min(a: Self::F, b: Self::F) -> Self::F {
 		unsafe {
 			let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a);
@@ -137,10 +142,6 @@ impl Simd for Avx2 {
 	#[inline(always)]
 	unsafe fn prefetch(p: *const f32) {
 		unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-	}
-	#[inline(always)]
-	unsafe fn prefetch_far(p: *const f32) {
-		unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
 	}
 	#[inline(always)]
 	unsafe fn add_lanes(lanes: &mut [Self::F; 4], p: *const f32, n: usize) {

@@ -91,6 +91,11 @@ impl Simd for Avx512 {
 		}
 	}
 	#[inline(always)]
+	unsafe fn larger(a: Self::F, b: Self::F) -> Self::F {
+		// The instruction gives its second operand where one is NaN; where the new one is NaN, that is taken.
+		unsafe { _mm512_mask_max_ps(b, _mm512_cmp_ps_mask::<_CMP_ORD_Q>(b, b), b, a) }
+	}
+	#[inline(always)]
 	unsafe fn min(a: Self::F, b: Self::F) -> Self::F {
 		unsafe {
 			let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a);
@@ -123,10 +128,6 @@ impl Simd for Avx512 {
 	#[inline(always)]
 	unsafe fn prefetch(p: *const f32) {
 		unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
-	}
-	#[inline(always)]
-	unsafe fn prefetch_far(p: *const f32) {
-		unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
 	}
 	#[inline(always)]
 	unsafe fn add_lanes(lanes: &mut [Self::F; 4], p: *const f32, n: usize) {

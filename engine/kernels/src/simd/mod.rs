@@ -51,6 +51,8 @@ pub(crate) trait Simd: Copy + 'static {
 	unsafe fn relu(a: Self::F) -> Self::F;
 	/// The larger; any NaN gives NaN; +0 added once.
 	unsafe fn max(a: Self::F, b: Self::F) -> Self::F;
+	/// The larger; any NaN gives NaN; of two zeros either one.
+	unsafe fn larger(a: Self::F, b: Self::F) -> Self::F;
 	/// The smaller; any NaN gives NaN; +0 added once.
 	unsafe fn min(a: Self::F, b: Self::F) -> Self::F;
 	/// `a < b ? x : y`, lane by lane; `y` where one is NaN.
@@ -61,9 +63,8 @@ pub(crate) trait Simd: Copy + 'static {
 	unsafe fn with_sign(a: Self::F, s: Self::F) -> Self::F;
 	/// `y * 2^(n >> 1) * 2^(n - (n >> 1))` for integers `n` from -150 to 129.
 	unsafe fn scale(y: Self::F, n: Self::F) -> Self::F;
-	/// Asks for a line of the cache; into the second level if `far`. Reads nothing: any pointer will do.
+	/// Asks for a line of the cache. Reads nothing: any pointer will do.
 	unsafe fn prefetch(p: *const f32);
-	unsafe fn prefetch_far(p: *const f32);
 	/// The lanes as 16 of which each chain of a sum takes every sixteenth element: adds `16 / LANES` vectors from `p`.
 	unsafe fn add_lanes(lanes: &mut [Self::F; 4], p: *const f32, n: usize);
 	/// The tree over the 16 lanes: 8, 4, 2, 1 apart.

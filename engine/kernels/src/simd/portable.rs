@@ -106,6 +106,10 @@ impl Simd for Portable {
 		zip(a, b, float::max)
 	}
 	#[inline(always)]
+	unsafe fn larger(a: Self::F, b: Self::F) -> Self::F {
+		zip(a, b, float::max)
+	}
+	#[inline(always)]
 	unsafe fn min(a: Self::F, b: Self::F) -> Self::F {
 		zip(a, b, float::min)
 	}
@@ -138,8 +142,6 @@ impl Simd for Portable {
 	}
 	#[inline(always)]
 	unsafe fn prefetch(_p: *const f32) {}
-	#[inline(always)]
-	unsafe fn prefetch_far(_p: *const f32) {}
 	#[inline(always)]
 	unsafe fn add_lanes(lanes: &mut [Self::F; 4], p: *const f32, n: usize) {
 		unsafe {
