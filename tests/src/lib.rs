@@ -76,7 +76,7 @@ pub async fn digits_request(chain: &Chain, image: &std::path::Path, deadline: u3
 	let fee: Option<u128> = chain.view(&at, "Inference", "quote", (model.id, 0u128, deadline)).await?;
 	Ok(Request {
 		model: model.id,
-		input: input.bytes,
+		input: input.bytes.into_vec(),
 		max_fee: fee.context("nobody serves the sample model")?,
 		coverage: 0,
 		max_output: u32::try_from(assay_cli::input::byte_len(&model.record.outputs())?)?,

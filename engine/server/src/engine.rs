@@ -393,7 +393,7 @@ impl Shared {
 		let inputs = split(&model.header().inputs, &input)?;
 		drop(input);
 		let outputs = self.evaluator.outputs(&model, &inputs).map_err(evaluation)?;
-		let bytes = outputs.into_iter().map(|output| output.bytes);
+		let bytes = outputs.into_iter().map(|output| output.bytes.into_vec());
 		Ok(bytes.reduce(|joined, next| [joined, next].concat()).unwrap_or_default())
 	}
 

@@ -120,7 +120,7 @@ async fn prepare(command: &Infer, model: &OnChain, chain: &Chain, at: &At, repor
 	between("WindowOutOfRange", "window", window, (record.policy.window(), constant("MaxWindow")?))?;
 	Ok(Request {
 		model: model.id,
-		input: input.bytes,
+		input: input.bytes.into_vec(),
 		max_fee,
 		coverage: command.coverage.0,
 		max_output: u32::try_from(input::byte_len(&record.outputs())?)?,
