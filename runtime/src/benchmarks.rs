@@ -194,7 +194,7 @@ pub(crate) fn dispute() -> pallet_disputes::traits::BenchmarkCase {
 	}
 	let names = Names { model: String::new(), inputs: vec![String::from("x")], outputs: vec![String::from("y")] };
 	let model = Model::new(nodes, Vec::new(), 1, names).expect("a valid model");
-	let input = Tensor { ty: f32s(&[1, 1]), bytes: 1f32.to_le_bytes().to_vec() };
+	let input = Tensor { ty: f32s(&[1, 1]), bytes: 1f32.to_le_bytes().to_vec().into() };
 	let values = assay_semantics::trace(&model, &[input]).expect("the input fits");
 	let mut wrong = values.clone();
 	if let Some(byte) = wrong.get_mut(4).and_then(|sum| sum.bytes.first_mut()) {

@@ -13,8 +13,9 @@
 //! A model has exactly one artifact: padding, order and lengths leave no choice. The `ModelId` binds roots, never the
 //! bytes of a file, so a later format can hold the same model.
 
-use assay_semantics::{Model, ModelError, ModelHeader, Names, Node, Tensor, TensorType};
+use assay_semantics::{Bytes, Model, ModelError, ModelHeader, Names, Node, Tensor, TensorType};
 use codec::{Decode, DecodeWithMemLimit, DecodeWithMemTracking, Encode};
+use std::io::{self, Write};
 
 const MAGIC: &[u8; 8] = b"ASSAYMDL";
 const VERSION: u32 = 1;
@@ -31,12 +32,20 @@ struct Metadata {
 	weights: Vec<TensorType>,
 }
 
-fn pad(file: &mut Vec<u8>) {
-	file.resize(file.len().next_multiple_of(ALIGN), 0);
-}
-
 /// The artifact of a model.
 pub fn write_artifact(model: &Model) -> Vec<u8> {
+	let mut file = Vec::new();
+	match write_artifact_to(model, &mut file) {
+		Ok(()) => file,
+		// Writing to memory does not fail.
+		Err(_) => Vec::new(),
+	}
+}
+
+/// Writes the artifact of a model, weight by weight.
+pub fn write_artifact_to(model: &Model, file: &mut dyn Write) -> io::Result<()> {
+	let pad =
+		|file: &mut dyn Write, written: usize| file.write_all(&[0; ALIGN][..written.next_multiple_of(ALIGN) - written]);
 	let metadata = Metadata {
 		header: model.header(),
 		nodes: model.nodes().to_vec(),
@@ -44,18 +53,18 @@ pub fn write_artifact(model: &Model) -> Vec<u8> {
 		weights: model.weights().iter().map(|w| w.ty.clone()).collect(),
 	}
 	.encode();
-	let mut file = Vec::new();
-	file.extend(MAGIC);
-	file.extend(VERSION.to_le_bytes());
-	file.extend(model.id());
-	file.extend((metadata.len() as u64).to_le_bytes());
-	file.extend(metadata);
-	pad(&mut file);
+	file.write_all(MAGIC)?;
+	file.write_all(&VERSION.to_le_bytes())?;
+	file.write_all(&model.id())?;
+	file.write_all(&(metadata.len() as u64).to_le_bytes())?;
+	file.write_all(&metadata)?;
+	pad(file, PREFIX + metadata.len())?;
 	for weight in model.weights() {
-		file.extend(&weight.bytes);
-		pad(&mut file);
+		file.write_all(&weight.bytes)?;
+		pad(file, weight.bytes.len())?;
+		weight.bytes.release();
 	}
-	file
+	Ok(())
 }
 
 /// Takes `n` bytes from the front.
@@ -75,6 +84,15 @@ fn take_padding(rest: &mut &[u8], whole: usize) -> Result<(), ArtifactError> {
 
 /// The model in an artifact. Every root is computed anew and compared; the model is checked.
 pub fn read_artifact(file: &[u8]) -> Result<Model, ArtifactError> {
+	read(file, &|start, len| Some(file.get(start..start.checked_add(len)?)?.to_vec().into()))
+}
+
+/// [`read_artifact`] for a file in memory that is shared, as a mapped file: the weights stay there.
+pub fn read_artifact_shared(file: &Bytes) -> Result<Model, ArtifactError> {
+	read(file, &|start, len| file.part(start, len))
+}
+
+fn read(file: &[u8], part: &dyn Fn(usize, usize) -> Option<Bytes>) -> Result<Model, ArtifactError> {
 	let mut rest = file;
 	if take(&mut rest, 8).ok() != Some(MAGIC) {
 		return Err(ArtifactError::Magic);
@@ -95,7 +113,9 @@ pub fn read_artifact(file: &[u8]) -> Result<Model, ArtifactError> {
 	let mut weights = Vec::new();
 	for ty in metadata.weights {
 		let length = ty.check().ok().and_then(|()| ty.byte_len()).ok_or(ArtifactError::WeightType)?;
-		weights.push(Tensor { bytes: take(&mut rest, length)?.to_vec(), ty });
+		let start = file.len() - rest.len();
+		let taken = take(&mut rest, length)?;
+		weights.push(Tensor { bytes: part(start, taken.len()).ok_or(ArtifactError::Truncated)?, ty });
 		take_padding(&mut rest, file.len())?;
 	}
 	if !rest.is_empty() {

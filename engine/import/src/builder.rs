@@ -3,15 +3,20 @@
 use crate::{
 	error::{ImportError, Reason},
 	layout::{compose, identity, inverse, Perm},
+	weights::is_canonical,
 };
 use assay_semantics::{
 	evaluate_node,
 	ir::MAX_OPERANDS,
 	model::MAX_NODES,
 	ops::{out_type, steps, Binary, Reduce, ReduceKind, Reshape, Site, Transpose, BLOCK},
-	Model, Names, Node, Op, Tensor, TensorType, ValueId,
+	Bytes, Model, Names, Node, Op, Tensor, TensorType, ValueId,
 };
-use std::collections::HashMap;
+use std::{
+	collections::HashMap,
+	ops::Range,
+	sync::{Arc, Mutex, PoisonError},
+};
 
 /// An ONNX tensor: a value of the IR, and the permutation between them (see [`crate::layout`]).
 #[derive(Clone, Debug)]
@@ -44,11 +49,33 @@ pub(crate) struct Builder {
 	fold_budget: u64,
 	splat_budget: u64,
 	work_budget: u64,
+	/// Addresses of the file's memory.
+	file: Range<usize>,
+	moved: Moved,
+}
+
+/// Weights of a file that have been transposed: all models that are compiled from it share them.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Moved(Arc<Mutex<HashMap<(usize, TensorType, Perm), Bytes>>>);
+
+impl Moved {
+	/// What was made before of the tensor at this address.
+	fn get(&self, key: &(usize, TensorType, Perm)) -> Option<Bytes> {
+		self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+	}
+
+	/// Keeps it, and gives it shared.
+	fn put(&self, key: (usize, TensorType, Perm), bytes: Vec<u8>) -> Bytes {
+		let bytes = Bytes::shared(Arc::new(bytes));
+		self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, bytes.clone());
+		bytes
+	}
 }
 
 impl Builder {
-	/// An empty graph for a file of this size.
-	pub(crate) fn new(file: usize) -> Self {
+	/// An empty graph for a file in this memory.
+	pub(crate) fn new(file: &Bytes, moved: &Moved) -> Self {
+		let start = file.as_ptr() as usize;
 		Self {
 			nodes: Vec::new(),
 			weights: Vec::new(),
@@ -57,7 +84,9 @@ impl Builder {
 			work_budget: FOLD_WORK,
 			splats: HashMap::new(),
 			splat_budget: SPLAT_ALLOWANCE,
-			fold_budget: (file as u64).saturating_mul(3).saturating_add(FOLD_ALLOWANCE),
+			fold_budget: (file.len() as u64).saturating_mul(3).saturating_add(FOLD_ALLOWANCE),
+			file: start..start + file.len(),
+			moved: moved.clone(),
 		}
 	}
 
@@ -200,7 +229,8 @@ impl Builder {
 		let constants: Option<Vec<&Tensor>> = inputs.iter().map(|i| self.constant(*i)).collect();
 		if let (true, Some(constants), Some(size)) = (cheap, constants, ty.byte_len()) {
 			if size <= self.fold_budget {
-				let folded = evaluate_node(&op, &constants)?;
+				let folded = self.fold(&op, &constants, &ty)?;
+				constants.iter().for_each(|c| c.bytes.release());
 				return self.weight(folded);
 			}
 		}
@@ -332,7 +362,7 @@ impl Builder {
 		for id in order {
 			let mut node = self.nodes[id as usize].clone();
 			if let Op::Weight(i) = &mut node.op {
-				let empty = Tensor { ty: node.ty.clone(), bytes: Vec::new() };
+				let empty = Tensor { ty: node.ty.clone(), bytes: Vec::new().into() };
 				// Each weight has one node, so its tensor can be moved out.
 				weights.push(std::mem::replace(&mut self.weights[*i as usize], empty));
 				*i = (weights.len() - 1) as u32;
@@ -342,5 +372,80 @@ impl Builder {
 			nodes.push(node);
 		}
 		Ok(Model::new(nodes, weights, outputs.len() as u32, names)?)
+	}
+}
+
+impl Builder {
+	/// The value of an operator over constants. Moving elements that are canonical changes no bits, so that needs no element
+	/// function: weights are large.
+	fn fold(&self, op: &Op, constants: &[&Tensor], ty: &TensorType) -> Result<Tensor, Reason> {
+		let bytes = match (op, constants) {
+			(Op::Reshape(_), [x]) if is_canonical(x) => x.bytes.clone(),
+			(Op::Transpose(t), [x]) if is_canonical(x) && !x.bytes.is_empty() => {
+				let key = (x.bytes.as_ptr() as usize, x.ty.clone(), t.perm.clone());
+				match self.file.contains(&key.0) {
+					true => match self.moved.get(&key) {
+						Some(bytes) => bytes,
+						None => self.moved.put(key, transposed(x, &t.perm, ty)),
+					},
+					false => transposed(x, &t.perm, ty).into(),
+				}
+			}
+			_ => return Ok(evaluate_node(op, constants)?),
+		};
+		Ok(Tensor { ty: ty.clone(), bytes })
+	}
+}
+
+/// Dimension `i` of the result, which has type `ty`, is dimension `perm[i]` of `x`.
+fn transposed(x: &Tensor, perm: &[u8], ty: &TensorType) -> Vec<u8> {
+	let size = ty.dtype.size();
+	let mut strides = vec![size; x.ty.dims.len()];
+	for i in (1..strides.len()).rev() {
+		strides[i - 1] = strides[i] * x.ty.dims[i] as usize;
+	}
+	// Of the result, slowest first: how many, and how far apart in `x`.
+	let mut axes: Vec<(usize, usize)> =
+		perm.iter().zip(&ty.dims).map(|(p, d)| (*d as usize, strides[usize::from(*p)])).collect();
+	let (count, step) = axes.pop().unwrap_or((1, size));
+	let mut out = Vec::with_capacity(x.bytes.len());
+	let bytes = x.bytes.as_slice();
+	let mut at = vec![0; axes.len()];
+	loop {
+		let start: usize = at.iter().zip(&axes).map(|(i, (_, step))| i * step).sum();
+		match size {
+			4 => (0..count).for_each(|i| out.extend_from_slice(&bytes[start + i * step..][..4])),
+			_ => (0..count).for_each(|i| out.extend_from_slice(&bytes[start + i * step..][..size])),
+		}
+		let Some(axis) = (0..axes.len()).rev().find(|a| at[*a] + 1 < axes[*a].0) else { return out };
+		at[axis] += 1;
+		at[axis + 1..].fill(0);
+	}
+}
+
+#[cfg(test)]
+mod tests {
+	use super::*;
+
+	#[test]
+	fn fold_should_give_what_the_semantics_gives_when_it_moves_elements() {
+		let dims = [2, 3, 4, 5];
+		let floats: Vec<f32> = (0..120).map(|i| if i == 7 { -0.0 } else { i as f32 - 50.0 }).collect();
+		let x = Tensor::from_f32(dims, &floats).unwrap();
+		let odd = Tensor::from_f32(dims, &[f32::NAN, 1e-40, -1e-40, 1.0].repeat(30)).unwrap();
+		let long = Tensor::from_i64(dims, &(0..120).collect::<Vec<i64>>()).unwrap();
+		let file = Bytes::shared(Arc::new(x.bytes.to_vec()));
+		let part = Tensor { ty: x.ty.clone(), bytes: file.part(0, file.len()).unwrap() };
+		let builder = Builder::new(&file, &Moved::default());
+		for tensor in [&x, &odd, &long, &part, &part] {
+			for perm in [[0, 1, 2, 3], [3, 2, 1, 0], [0, 2, 3, 1], [1, 0, 3, 2], [2, 3, 0, 1]] {
+				let op = Op::Transpose(Transpose { perm: perm.to_vec() });
+				let expected = evaluate_node(&op, &[tensor]).unwrap();
+				assert_eq!(builder.fold(&op, &[tensor], &expected.ty).unwrap(), expected);
+			}
+			let op = Op::Reshape(Reshape { dims: vec![6, 20] });
+			let expected = evaluate_node(&op, &[tensor]).unwrap();
+			assert_eq!(builder.fold(&op, &[tensor], &expected.ty).unwrap(), expected);
+		}
 	}
 }

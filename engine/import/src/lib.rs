@@ -22,7 +22,7 @@ mod scan;
 mod session;
 mod weights;
 
-pub use artifact::{read_artifact, write_artifact, ArtifactError};
+pub use artifact::{read_artifact, read_artifact_shared, write_artifact, write_artifact_to, ArtifactError};
 pub use error::ImportError;
 pub use onnx::{import_onnx, read_tensor, Given, Onnx};
 pub use session::{Session, SessionError};

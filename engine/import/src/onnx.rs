@@ -1,16 +1,19 @@
 //! From a file to a model: inputs, initialisers, nodes, outputs.
 
 use crate::{
-	builder::{Builder, Value},
+	builder::{Builder, Moved, Value},
 	error::{ImportError, Reason},
 	functions::Inliner,
 	lower::{self, Context},
 	proto::{Dimension, GraphProto, ModelProto, TensorProto, ValueInfoProto},
 	scan, weights,
 };
-use assay_semantics::{model::MAX_SIGNATURE, Model, Names, Tensor, TensorType};
+use assay_semantics::{model::MAX_SIGNATURE, Bytes, Model, Names, Tensor, TensorType};
 use prost::Message;
-use std::collections::{HashMap, HashSet};
+use std::{
+	collections::{HashMap, HashSet},
+	sync::Arc,
+};
 
 /// The operator sets in which the supported operators have the meaning that is implemented.
 const OPSETS: core::ops::RangeInclusive<i64> = 1..=28;
@@ -25,17 +28,8 @@ const MAX_NAME: usize = 4096;
 /// initialiser and say what to do.
 pub fn import_onnx(bytes: &[u8]) -> Result<Model, ImportError> {
 	let onnx = Onnx::read(bytes)?;
-	let mut given = Vec::new();
-	for info in onnx.inputs() {
-		let ty = declared_type(info)
-			.map_err(|r| ImportError::Input { name: info.name.clone(), reason: r.text })?
-			.ok_or_else(|| ImportError::Input {
-				name: info.name.clone(),
-				reason: "it has no shape; run onnx.shape_inference or export with static shapes".into(),
-			})?;
-		given.push((info.name.clone(), Given::Type(ty)));
-	}
-	onnx.into_model(&given)
+	let given = onnx.declared(&[])?;
+	onnx.into_model(&given, None)
 }
 
 /// The tensor in a file of one `TensorProto`.
@@ -60,13 +54,21 @@ pub enum Given {
 pub struct Onnx {
 	graph: GraphProto,
 	opset: i64,
-	file: usize,
+	/// The file's memory, of which initialisers are parts.
+	file: Bytes,
+	moved: Moved,
 }
 
 impl Onnx {
 	/// Decodes a file, and puts the bodies of the model's functions in place of their calls.
 	pub fn read(bytes: &[u8]) -> Result<Self, ImportError> {
-		scan::check_limits(bytes)?;
+		Self::open(Bytes::shared(Arc::new(bytes.to_vec())))
+	}
+
+	/// The same for a file in memory that is shared, as a mapped file: weights that need no change stay there.
+	pub fn open(file: Bytes) -> Result<Self, ImportError> {
+		scan::check_limits(&file)?;
+		let bytes = prost::bytes::Bytes::from_owner(file.clone());
 		let model = ModelProto::decode(bytes).map_err(|e| ImportError::Protobuf(e.to_string()))?;
 		let mut graph = model.graph.ok_or(ImportError::NoGraph)?;
 		let opset =
@@ -75,7 +77,7 @@ impl Onnx {
 			return Err(ImportError::Opset(opset, *OPSETS.start(), *OPSETS.end()));
 		}
 		graph.node = Inliner::new(&model.functions).inline(std::mem::take(&mut graph.node), 0)?;
-		Ok(Self { graph, opset, file: bytes.len() })
+		Ok(Self { graph, opset, file, moved: Moved::default() })
 	}
 
 	fn inputs(&self) -> impl Iterator<Item = &ValueInfoProto> {
@@ -93,14 +95,48 @@ impl Onnx {
 		self.graph.output.iter().map(|o| o.name.clone()).collect()
 	}
 
+	/// The inputs that must be given, with their types: those stated here, else those that the file declares, where an
+	/// unknown first dimension is 1 and any other is an error.
+	pub fn declared(&self, stated: &[(String, TensorType)]) -> Result<Vec<(String, Given)>, ImportError> {
+		if let Some((name, _)) = stated.iter().find(|(name, _)| !self.graph.input.iter().any(|i| i.name == *name)) {
+			return Err(ImportError::Input { name: name.clone(), reason: "the graph has no such input".into() });
+		}
+		let mut given = Vec::new();
+		for info in self.inputs() {
+			let error = |reason| ImportError::Input { name: info.name.clone(), reason };
+			let ty = match stated.iter().find(|(name, _)| *name == info.name) {
+				Some((_, ty)) => ty.clone(),
+				None => declared_type(info).map_err(|r| error(r.text))?.ok_or_else(|| {
+					error("it has no shape; run onnx.shape_inference or export with static shapes".into())
+				})?,
+			};
+			given.push((info.name.clone(), Given::Type(ty)));
+		}
+		Ok(given)
+	}
+
+	/// Everything that stands in the way of [`Onnx::compile`], as far as one can see past the first.
+	pub fn problems(&self, given: &[(String, Given)]) -> Vec<ImportError> {
+		let mut problems = Vec::new();
+		match self.clone().into_model(given, Some(&mut problems)) {
+			Err(error) if problems.is_empty() => vec![error],
+			_ => problems,
+		}
+	}
+
 	/// The model for inputs of these types and with these values, named as in the graph. Inputs whose values are given are
 	/// no inputs of the model. [`ImportError::NeedsValues`] when a shape or an attribute hangs on the value of an input of
 	/// which only the type is given.
 	pub fn compile(&self, given: &[(String, Given)]) -> Result<Model, ImportError> {
-		self.clone().into_model(given)
+		self.clone().into_model(given, None)
 	}
 
-	fn into_model(mut self, given: &[(String, Given)]) -> Result<Model, ImportError> {
+	/// With `problems`, goes on after a node that cannot be lowered, and gathers there what is wrong with the nodes.
+	fn into_model(
+		mut self,
+		given: &[(String, Given)],
+		mut problems: Option<&mut Vec<ImportError>>,
+	) -> Result<Model, ImportError> {
 		let graph = &mut self.graph;
 		for (what, got) in [("inputs", graph.input.len()), ("outputs", graph.output.len())] {
 			// Old files list initialisers as inputs, so there the bound is on what remains.
@@ -108,7 +144,7 @@ impl Onnx {
 				return Err(ImportError::Limit { what, got: got as u64, limit: MAX_SIGNATURE as u64 });
 			}
 		}
-		let mut builder = Builder::new(self.file);
+		let mut builder = Builder::new(&self.file, &self.moved);
 		let mut names = Names { model: graph.name.clone(), ..Default::default() };
 		names.model.truncate(names.model.floor_char_boundary(MAX_NAME));
 		let mut env: HashMap<String, Value> = HashMap::new();
@@ -143,7 +179,7 @@ impl Onnx {
 		}
 		for (name, tensor) in frozen {
 			let error = |r: Reason| ImportError::Input { name: name.clone(), reason: r.text };
-			let tensor = Tensor::new(tensor.ty.clone(), tensor.bytes.clone()).map_err(|e| error(e.into()))?;
+			let tensor = Tensor::over(tensor.ty.clone(), tensor.bytes.clone()).map_err(|e| error(e.into()))?;
 			builder.allow(tensor.bytes.len() as u64 * 3);
 			let id = builder.weight(tensor).map_err(error)?;
 			if env.insert(name.clone(), builder.value(id)).is_some() {
@@ -158,7 +194,7 @@ impl Onnx {
 			if is_input && given.contains(name.as_str()) {
 				continue;
 			}
-			let id = weights::weight(proto).and_then(|t| builder.weight(t)).map_err(error)?;
+			let id = weights::initialiser(proto, &self.file).and_then(|t| builder.weight(t)).map_err(error)?;
 			if env.contains_key(&name) {
 				return Err(error("the name is used twice".into()));
 			}
@@ -166,9 +202,18 @@ impl Onnx {
 		}
 
 		let mut context = Context::new(builder, env, self.opset, graph);
+		let mut lost: HashSet<&str> = HashSet::new();
 		for node in &graph.node {
-			lower::lower(&mut context, node)?;
+			let Err(error) = lower::lower(&mut context, node) else { continue };
+			let Some(problems) = &mut problems else { return Err(error) };
+			// Of a node that reads what another should have given, only the operator can be judged.
+			let blameless = node.input.iter().any(|name| lost.contains(name.as_str()));
+			if !blameless || matches!(error, ImportError::Operator { .. }) {
+				problems.push(error);
+			}
+			lost.extend(node.output.iter().map(String::as_str));
 		}
+		drop(lost);
 
 		let Context { mut builder, env, .. } = context;
 		let mut outputs = Vec::new();

@@ -1,7 +1,8 @@
 //! ONNX tensors to tensors.
 
 use crate::{error::Reason, proto::TensorProto};
-use assay_semantics::{number, DType, Tensor, TensorType};
+use assay_semantics::{number, Bytes, DType, Memory, Tensor, TensorType};
+use std::sync::Arc;
 
 /// The element type of an ONNX data type number.
 pub(crate) fn dtype(onnx: i32) -> Result<DType, Reason> {
@@ -31,11 +32,54 @@ pub(crate) fn dims(onnx: &[i64]) -> Result<Vec<u32>, Reason> {
 	onnx.iter().map(|d| u32::try_from(*d).map_err(|_| format!("dimension {d} is out of range").into())).collect()
 }
 
+/// The bytes of a message's field.
+struct Field(prost::bytes::Bytes);
+
+impl Memory for Field {
+	fn bytes(&self) -> &[u8] {
+		&self.0
+	}
+}
+
+/// Whether elements are what reading them would give, so that they can be moved as they are.
+pub(crate) fn is_canonical(tensor: &Tensor) -> bool {
+	match tensor.ty.dtype {
+		DType::F32 => !tensor.bytes.chunks_exact(4).fold(false, |odd, c| {
+			let x = f32::from_le_bytes([c[0], c[1], c[2], c[3]]);
+			// Subnormals and NaN.
+			odd | !((x.abs() >= f32::MIN_POSITIVE) | (x == 0.0))
+		}),
+		dtype => !dtype.is_float() && dtype != DType::Bool,
+	}
+}
+
+/// The tensor of an initialiser of a file. Its bytes are those of the file where they can be.
+pub(crate) fn initialiser(mut proto: TensorProto, file: &Bytes) -> Result<Tensor, Reason> {
+	let raw = std::mem::take(&mut proto.raw_data);
+	// Decoding cut the field out of the file's memory, so the addresses say where.
+	let start = (raw.as_ptr() as usize).checked_sub(file.as_ptr() as usize);
+	let part = start.and_then(|start| file.part(start, raw.len()));
+	match part {
+		Some(part) if !raw.is_empty() => {
+			let tensor = canonical(tensor_of(proto, part)?)?;
+			tensor.bytes.release();
+			Ok(tensor)
+		}
+		_ => {
+			proto.raw_data = raw;
+			weight(proto)
+		}
+	}
+}
+
 /// The tensor in a message, taken out of it. NaN is refused, elements are made canonical.
 pub(crate) fn weight(proto: TensorProto) -> Result<Tensor, Reason> {
-	let mut tensor = tensor(proto)?;
+	canonical(tensor(proto)?)
+}
+
+fn canonical(mut tensor: Tensor) -> Result<Tensor, Reason> {
 	let dtype = tensor.ty.dtype;
-	if !dtype.is_float() {
+	if !dtype.is_float() || is_canonical(&tensor) {
 		return Ok(tensor);
 	}
 	for chunk in tensor.bytes.chunks_exact_mut(dtype.size()) {
@@ -50,13 +94,19 @@ pub(crate) fn weight(proto: TensorProto) -> Result<Tensor, Reason> {
 }
 
 /// The tensor in a message, taken out of it, bit by bit.
-pub(crate) fn tensor(proto: TensorProto) -> Result<Tensor, Reason> {
+pub(crate) fn tensor(mut proto: TensorProto) -> Result<Tensor, Reason> {
+	let raw = std::mem::take(&mut proto.raw_data);
+	let bytes = if raw.is_empty() { Bytes::default() } else { Bytes::shared(Arc::new(Field(raw))) };
+	tensor_of(proto, bytes)
+}
+
+/// The tensor that a message describes, over these bytes, or over those in its lists of numbers when there are none.
+fn tensor_of(proto: TensorProto, mut bytes: Bytes) -> Result<Tensor, Reason> {
 	if proto.data_location != 0 {
 		return Err("the data is in another file; save the model with save_as_external_data=False".into());
 	}
 	let ty = TensorType::new(dtype(proto.data_type)?, dims(&proto.dims)?);
 	ty.check()?;
-	let mut bytes = proto.raw_data;
 	if bytes.is_empty() {
 		// Each element type has one list; narrow types share int32's.
 		let narrow = || proto.int32_data.iter().flat_map(|v| v.to_le_bytes().into_iter().take(ty.dtype.size()));
@@ -69,5 +119,5 @@ pub(crate) fn tensor(proto: TensorProto) -> Result<Tensor, Reason> {
 			_ => narrow().collect(),
 		};
 	}
-	Ok(Tensor::new(ty, bytes)?)
+	Ok(Tensor::over(ty, bytes)?)
 }

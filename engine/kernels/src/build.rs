@@ -8,6 +8,7 @@ use crate::{
 	fold,
 	gemm::{self, blocks, pack, panel_floats, Border, Gemm, Lines, Product, Run, Strip},
 	memory::Buffer,
+	pick,
 	pool::Pool,
 	step::{After, Loc, Right, Step, Work},
 	Isa,
@@ -484,6 +485,12 @@ impl Builder<'_> {
 				.map(|reduce| Work::Reduce(reduce, ins[0], elements(&tys[0]))),
 			Op::Pool(pool) if node.ty.dtype == DType::F32 => {
 				window(&node, pool, &tys[0]).map(|w| Work::Pool(w, ins[0]))
+			}
+			Op::Gather(ops::Gather::Axis(axis)) => pick::Rows::new(usize::from(*axis), &tys[0], &tys[1])
+				.map(|rows| Work::Rows(rows, [(ins[0], bytes(&tys[0])), (ins[1], bytes(&tys[1]))])),
+			Op::Select(_) if node.ty.dtype == DType::F32 => {
+				pick::Select::new(&node.ty.dims, [&tys[0].dims, &tys[1].dims, &tys[2].dims])
+					.map(|select| Work::Select(select, [0, 1, 2].map(|i| (ins[i], elements(&tys[i])))))
 			}
 			_ => None,
 		};

@@ -142,7 +142,7 @@ pub(crate) enum Link {
 /// Whether there is a kernel.
 pub(crate) fn has_unary(op: Unary) -> bool {
 	use Unary::*;
-	matches!(op, Relu | Neg | Abs | Exp | ExpSoftmax | Sigmoid | Tanh | Reciprocal | Sqrt)
+	matches!(op, Relu | Neg | Abs | Exp | ExpSoftmax | Sigmoid | Tanh | Reciprocal | Sqrt | Erf)
 }
 
 /// Whether there is a kernel.
@@ -211,6 +211,7 @@ unsafe fn unary_body<S: Simd>(op: Unary, x: *mut f32, n: usize) {
 			Unary::Sigmoid => each!(S, x, n, |v| S::flush(simd::sigmoid::<S>(v))),
 			Unary::Tanh => each!(S, x, n, |v| S::flush(simd::tanh::<S>(v))),
 			Unary::Reciprocal => each!(S, x, n, |v| S::flush(S::div(S::splat(1.0), v))),
+			Unary::Erf => each!(S, x, n, |v| S::flush(simd::erf::<S>(v))),
 			Unary::Sqrt => each!(S, x, n, |v| S::sqrt(v)),
 			_ => unreachable!("no kernel"),
 		}

@@ -52,7 +52,7 @@ impl Copy {
 		Some((low, high))
 	}
 
-	/// Copies elements of `size` bytes: 1, 4 or 8.
+	/// Copies elements of `size` bytes: 1, 2, 4 or 8.
 	pub(crate) fn run(&self, pool: &Pool, size: usize, from: &[u8], to: &mut [u8]) {
 		let inside = |bounds: (isize, isize), bytes: usize| {
 			bounds.0 >= 0 && usize::try_from(bounds.1).is_ok_and(|high| (high + 1) * size <= bytes)
@@ -62,12 +62,14 @@ impl Copy {
 		else {
 			return;
 		};
+		assert!([1, 2, 4, 8].contains(&size), "no element has this size");
 		assert!(inside(read, from.len()) && inside(written, to.len()), "a copy leaves its tensors");
 		let to = Shared(to.as_mut_ptr());
 		// SAFETY: all elements are inside, on both sides; no two tasks write the same.
 		unsafe {
 			match size {
 				1 => self.elements::<u8>(pool, from.as_ptr(), to),
+				2 => self.elements::<[u8; 2]>(pool, from.as_ptr().cast(), Shared(to.get().cast())),
 				4 => self.elements::<[u8; 4]>(pool, from.as_ptr().cast(), Shared(to.get().cast())),
 				_ => self.elements::<[u8; 8]>(pool, from.as_ptr().cast(), Shared(to.get().cast())),
 			}

@@ -30,7 +30,9 @@ mod depthwise;
 mod fold;
 mod gemm;
 mod isa;
+mod mapped;
 mod memory;
+mod pick;
 mod plan;
 mod pool;
 mod simd;
@@ -38,4 +40,5 @@ mod step;
 
 pub use check::{self_test, Mismatch};
 pub use isa::{Isa, UnknownIsa, ISA_VARIABLE};
+pub use mapped::map_file;
 pub use plan::{Options, Plan, Threads};

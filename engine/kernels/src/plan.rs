@@ -88,6 +88,7 @@ impl Plan {
 
 	fn build(model: &Model, options: &Options, fuse: bool) -> Result<Self, EvalError> {
 		let Built { steps, locs, weights, arena } = build(model, options.isa, &options.threads.0, fuse)?;
+		model.weights().iter().for_each(|weight| weight.bytes.release());
 		let header = model.header();
 		Ok(Self {
 			isa: options.isa,

@@ -7,10 +7,11 @@ use crate::{
 	fold,
 	gemm::{pack, panel_floats, Border, Gemm, Operands, Then},
 	memory::Buffer,
+	pick,
 	pool::Pool,
 	Isa,
 };
-use assay_semantics::{evaluate_node, float, DType, EvalError, Op, Tensor, TensorType, ValueId};
+use assay_semantics::{evaluate_node, float, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
 use std::collections::HashMap;
 
 /// Where a value is.
@@ -82,6 +83,10 @@ pub(crate) enum Work {
 		/// Elements from the first of the value to the last.
 		span: usize,
 	},
+	/// With data and its bytes, and indices and their bytes.
+	Rows(pick::Rows, [(Loc, usize); 2]),
+	/// With the operands and their elements.
+	Select(pick::Select, [(Loc, usize); 3]),
 	/// The element functions of the semantics.
 	Reference {
 		op: Op,
@@ -107,6 +112,10 @@ pub(crate) fn canonicalise(isa: Isa, dtype: DType, bytes: &mut [u8]) {
 			chain::flush(isa, floats);
 		}
 		DType::Bool => bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0)),
+		_ if dtype.is_float() => bytes.chunks_exact_mut(dtype.size()).for_each(|x| {
+			let bits = x.iter().rev().fold(0, |bits, byte| (bits << 8) | u64::from(*byte));
+			x.copy_from_slice(&ops::canonical(dtype, bits).to_le_bytes()[..x.len()]);
+		}),
 		_ => {}
 	}
 }
@@ -192,6 +201,8 @@ impl Step {
 			Work::Reduce(reduce, ..) => format!("{reduce:?}"),
 			Work::Pool(window, _) => format!("pool {:?}", window.kernel),
 			Work::Move { copies, .. } => format!("move of {}", copies.len()),
+			Work::Rows(..) => "rows".into(),
+			Work::Select(..) => "select".into(),
 			Work::Reference { op, .. } => format!("reference {}", assay_semantics::ops::name(op)),
 		};
 		format!("%{} {}: {what}", self.value, self.ty)
@@ -266,12 +277,27 @@ impl Step {
 					copy.run(pool, size, unsafe { memory.bytes(*from, *n) }, to);
 				}
 			}
+			Work::Rows(rows, [data, indices]) => {
+				// SAFETY: see above.
+				unsafe {
+					let (data, indices) = (memory.bytes(data.0, data.1), memory.bytes(indices.0, indices.1));
+					rows.run(data, indices, memory.bytes_mut(self.out, bytes));
+				}
+			}
+			Work::Select(select, [condition, a, b]) => {
+				// SAFETY: see above.
+				unsafe {
+					let condition = memory.bytes(condition.0, condition.1);
+					let (a, b) = (memory.floats(a.0, a.1), memory.floats(b.0, b.1));
+					select.run(condition, a, b, memory.floats_mut(self.out, elements));
+				}
+			}
 			Work::Reference { op, operands } => {
 				let mut tensors = Vec::with_capacity(operands.len());
 				for (loc, ty) in operands {
 					let n = ty.byte_len().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
 					// SAFETY: see above.
-					tensors.push(Tensor { ty: ty.clone(), bytes: unsafe { memory.bytes(*loc, n) }.to_vec() });
+					tensors.push(Tensor { ty: ty.clone(), bytes: unsafe { memory.bytes(*loc, n) }.to_vec().into() });
 				}
 				let out = evaluate_node(op, &tensors.iter().collect::<Vec<_>>())?;
 				// SAFETY: see above.
@@ -333,5 +359,5 @@ pub(crate) fn tensor(memory: &Memory, loc: Loc, ty: &TensorType) -> Tensor {
 			}
 		}
 	}
-	Tensor { ty: ty.clone(), bytes }
+	Tensor { ty: ty.clone(), bytes: bytes.into() }
 }

@@ -58,7 +58,7 @@ pub fn evaluate_node(op: &Op, ins: &[&Tensor]) -> Result<Tensor, EvalError> {
 	let site = Site { ins: &types, out: &out };
 	let read = Tensors(ins);
 	let bytes = dispatch!(op, o => fill(o, &site, &read)?, Vec::new());
-	Ok(Tensor { ty: out, bytes })
+	Ok(Tensor { ty: out, bytes: bytes.into() })
 }
 
 /// The outputs of `model` on these inputs. A value is dropped as soon as nothing needs it.

@@ -6,7 +6,7 @@
 //!
 //! | module | what it pins |
 //! |---|---|
-//! | [`tensor`] | element types, shapes, little-endian bytes |
+//! | [`tensor`], [`mod@bytes`] | element types, shapes, little-endian bytes |
 //! | [`float`] | binary32 arithmetic: fma, NaN, subnormals, exp, tanh, sigmoid, conversions |
 //! | [`double`] | binary64 arithmetic, and the rarer functions of binary32 |
 //! | [`number`] | elements as numbers, whatever their type |
@@ -27,6 +27,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod bytes;
 pub mod commit;
 pub mod double;
 pub mod eval;
@@ -44,6 +45,7 @@ pub mod tensor;
 pub mod testing;
 pub mod trace;
 
+pub use bytes::{Bytes, Memory};
 pub use commit::{
 	hash, side_byte_len, side_root, statement, tensor_root, CommitError, ModelHeader, Side, STATEMENT_VERSION,
 };

@@ -95,7 +95,12 @@ impl Model {
 		};
 		let mut model = Self { nodes, weights, weight_roots: Vec::new(), outputs, names, header };
 		model.check()?;
-		model.weight_roots = model.weights.iter().map(commit::root_of).collect();
+		let root = |weight: &Tensor| {
+			let root = commit::root_of(weight);
+			weight.bytes.release();
+			root
+		};
+		model.weight_roots = model.weights.iter().map(root).collect();
 		model.header.weight_root = commit::weight_root(&model.weight_roots);
 		model.header.ir_root = commit::ir_root(&model.nodes);
 		model.header.inputs = model.input_nodes().map(|n| n.ty.clone()).collect();

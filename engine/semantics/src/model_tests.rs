@@ -94,6 +94,6 @@ fn new_should_refuse_when_the_signature_is_not_valid() {
 	}
 	assert_eq!(Model::new(nodes(), vec![weight()], 1, names(2, 1)), Err(ModelError::Names));
 	let mut short = weight();
-	short.bytes.pop();
+	short.bytes.to_mut().pop();
 	assert_eq!(Model::new(nodes(), vec![short], 1, names(1, 1)), Err(ModelError::Weight { weight: 0 }));
 }

@@ -1,5 +1,6 @@
 //! Element types, tensor types and tensors.
 
+use crate::Bytes;
 use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::fmt;
@@ -167,12 +168,17 @@ pub struct Tensor {
 	/// The type.
 	pub ty: TensorType,
 	/// The elements; exactly `ty.byte_len()` bytes.
-	pub bytes: Vec<u8>,
+	pub bytes: Bytes,
 }
 
 impl Tensor {
 	/// A tensor of this type over these bytes; the length must match.
 	pub fn new(ty: TensorType, bytes: Vec<u8>) -> Result<Self, TensorError> {
+		Self::over(ty, bytes.into())
+	}
+
+	/// A tensor of this type over these bytes, which may be shared; the length must match.
+	pub fn over(ty: TensorType, bytes: Bytes) -> Result<Self, TensorError> {
 		ty.check()?;
 		match ty.byte_len() {
 			Some(expected) if expected == bytes.len() as u64 => Ok(Self { ty, bytes }),

@@ -474,9 +474,9 @@ impl Shared {
 		let inputs = split(&model.header().inputs, &input)?;
 		drop(input);
 		let outputs = self.evaluator.outputs_while(&model, &inputs, wanted).map_err(evaluation)?;
-		Ok(outputs.map(|outputs| match <[Tensor; 1]>::try_from(outputs) {
-			Ok([output]) => output.bytes,
-			Err(outputs) => outputs.iter().map(|output| &output.bytes[..]).collect::<Vec<_>>().concat(),
+		Ok(outputs.map(|outputs| {
+			let bytes = outputs.into_iter().map(|output| output.bytes.into_vec());
+			bytes.reduce(|joined, next| [joined, next].concat()).unwrap_or_default()
 		}))
 	}
 

@@ -1,6 +1,7 @@
 //! ONNX's own tests, as `scripts/onnx-suite --generate` writes them, run by the reference evaluation.
 
 pub mod compare;
+pub mod models;
 
 use assay_import::{read_tensor, ImportError, Onnx, Session, SessionError};
 use assay_semantics::Tensor;
@@ -30,10 +31,15 @@ pub enum Outcome {
 	Unsupported(String),
 }
 
+/// The per-user cache.
+fn cache() -> PathBuf {
+	let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
+	std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("assay")
+}
+
 /// Where the generated tests lie.
 pub fn folder() -> PathBuf {
-	let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache");
-	std::env::var_os("XDG_CACHE_HOME").map_or_else(home, PathBuf::from).join("assay/onnx-suite")
+	cache().join("onnx-suite")
 }
 
 fn read(path: &Path) -> Result<Tensor, ImportError> {
@@ -41,7 +47,7 @@ fn read(path: &Path) -> Result<Tensor, ImportError> {
 }
 
 /// `prefix_0.pb`, `prefix_1.pb`, … of a folder.
-fn read_all(folder: &Path, prefix: &str) -> Result<Vec<Tensor>, ImportError> {
+pub fn read_all(folder: &Path, prefix: &str) -> Result<Vec<Tensor>, ImportError> {
 	let paths = (0..).map(|i| folder.join(format!("{prefix}_{i}.pb"))).take_while(|p| p.exists());
 	paths.map(|p| read(&p)).collect()
 }

@@ -181,7 +181,7 @@ fn lie_that_shows(model: &Model) -> anyhow::Result<(usize, usize)> {
 	let convolutions = model.nodes().iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Conv(_)));
 	let convolutions: Vec<usize> = convolutions.map(|(value, _)| value).collect();
 	let value = *convolutions.get(convolutions.len() / 2).context("a residual network has convolutions")?;
-	let input = Tensor { ty: model.header().inputs.swap_remove(0), bytes: resnet::picture(PICTURE) };
+	let input = Tensor { ty: model.header().inputs.swap_remove(0), bytes: resnet::picture(PICTURE).into() };
 	let right = assay_semantics::trace(model, &[input])?;
 	for element in 0..100 {
 		let mut values = right.clone();
@@ -244,7 +244,7 @@ async fn honest_worker_should_defend_all_its_answers_at_once_and_be_paid_though_
 	let (image, _) = digit_images().swap_remove(7);
 	let asked = Request { worker: Some(account("//Charlie")), ..digits_request(&chain, &image, 60).await? };
 	let model = assay_test_engine::digits()?;
-	let input = Tensor { ty: model.header().inputs.swap_remove(0), bytes: asked.input.clone() };
+	let input = Tensor { ty: model.header().inputs.swap_remove(0), bytes: asked.input.clone().into() };
 	let trace = Trace::new(&model, assay_semantics::trace(&model, &[input])?);
 	let values = (0..).map(|value| Demand::Tiles { at: Coordinate::of(value) });
 	let mut demands = values.filter_map(|demand| {

@@ -133,7 +133,7 @@ impl Lowering<'_> {
 			}
 		}
 		let x = self.input(0)?;
-		// Earlier operator sets leave the mask empty in inference.
+		// The mask of operator sets before 10 means nothing in inference; files name it all the same, and none reads it.
 		if self.wants(1) && self.context.opset >= 10 {
 			let dims = self.context.builder.dims(&x);
 			let one = self.context.builder.weight(Tensor::new(TensorType::new(DType::Bool, []), vec![1])?)?;

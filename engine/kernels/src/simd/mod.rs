@@ -140,6 +140,28 @@ pub(crate) unsafe fn tanh<S: Simd>(x: S::F) -> S::F {
 	}
 }
 
+/// [`assay_semantics::float::erf`] in every lane.
+#[inline(always)]
+pub(crate) unsafe fn erf<S: Simd>(x: S::F) -> S::F {
+	// SAFETY: the caller vouches for the instructions.
+	unsafe {
+		const P: [u32; 8] =
+			[0x3e03_75d4, 0xbec0_93a3, 0x3de7_1784, 0xbcdc_14d4, 0x3bab_1477, 0xba5e_5f4d, 0x38ec_1348, 0xb721_c200];
+		const Q: [u32; 8] =
+			[0xb945_9f6e, 0x3f90_9616, 0x3f22_1a78, 0x3dde_0c68, 0xbcce_85eb, 0x3b89_cc7f, 0xb9e7_757e, 0x37b6_0353];
+		let (a, z) = (S::abs(x), S::mul(x, x));
+		let (mut p, mut q) = (S::splat(f32::from_bits(P[7])), S::splat(f32::from_bits(Q[7])));
+		for i in (0..7).rev() {
+			p = S::fma(p, z, S::splat(f32::from_bits(P[i])));
+			q = S::fma(q, a, S::splat(f32::from_bits(Q[i])));
+		}
+		let one = S::splat(1.0);
+		let large = S::sub(one, exp::<S>(S::neg(q)));
+		let large = S::with_sign(S::if_less(a, S::splat(4.0), large, one), x);
+		S::if_nan(x, S::if_less(a, one, S::fma(p, x, x), large))
+	}
+}
+
 /// Compiles a function over [`Simd`] for each instruction set, and picks one by an [`crate::Isa`].
 ///
 /// `kernel!(fn name(a: A, b: B) -> R = body)` makes `unsafe fn name(isa: Isa, a: A, b: B) -> R` of

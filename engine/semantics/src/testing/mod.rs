@@ -79,5 +79,5 @@ pub fn tensor(rng: &mut Rng, ty: &TensorType) -> Tensor {
 		};
 		bytes.extend_from_slice(&bits.to_le_bytes()[..ty.dtype.size()]);
 	}
-	Tensor { ty: ty.clone(), bytes }
+	Tensor { ty: ty.clone(), bytes: bytes.into() }
 }

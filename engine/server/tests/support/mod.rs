@@ -37,7 +37,7 @@ pub fn imported() -> Model {
 pub fn evaluated(input: &[u8]) -> Vec<u8> {
 	let model = imported();
 	let tensor = assay_semantics::Tensor::new(model.header().inputs[0].clone(), input.to_vec()).unwrap();
-	assay_semantics::evaluate(&model, &[tensor]).unwrap().remove(0).bytes
+	assay_semantics::evaluate(&model, &[tensor]).unwrap().remove(0).bytes.into_vec()
 }
 
 /// An input for the sample model: 64 pixels of one shade.

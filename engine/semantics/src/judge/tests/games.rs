@@ -188,7 +188,7 @@ fn worker_should_lose_by_time_when_it_lies_about_a_type() {
 	for change in [|b: &mut Vec<u8>| _ = b.pop(), |b: &mut Vec<u8>| b.push(0), |b: &mut Vec<u8>| b.extend([0; 5000])] {
 		for value in [3, 5] {
 			let mut values = own.clone();
-			change(&mut values[value].bytes);
+			change(values[value].bytes.to_mut());
 			assert!(matches!(game(values.clone()), Outcome::Silent(_)) || values == own);
 		}
 	}
