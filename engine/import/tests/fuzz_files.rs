@@ -165,7 +165,11 @@ fn change_tensor(rng: &mut Rng, tensor: &mut TensorProto) {
 	match rng.below(5) {
 		0 => change_numbers(rng, &mut tensor.dims),
 		1 => tensor.data_type = rng.below(24) as i32,
-		2 => bytes::mutate(rng, &mut tensor.raw_data, &[]),
+		2 => {
+			let mut raw = tensor.raw_data.to_vec();
+			bytes::mutate(rng, &mut raw, &[]);
+			tensor.raw_data = raw.into();
+		}
 		3 => change_numbers(rng, &mut tensor.int64_data),
 		_ => shuffle(rng, &mut tensor.float_data),
 	}

@@ -119,7 +119,7 @@ fn check(options: &Options, op: &Op, types: &[TensorType], hostile: bool, rng: &
 	let ty = out_type(op, &types.iter().collect::<Vec<_>>()).map_err(|e| mismatch(e.to_string()))?;
 	let operands: Vec<ValueId> = (0u32..).take(types.len()).collect();
 	nodes.push(Node { op: op.clone(), inputs: operands.clone(), ty: ty.clone() });
-	if matches!(op, Op::Conv(_) | Op::MatMul(_)) {
+	if matches!(op, Op::Conv(_) | Op::MatMul(_)) && ty.dtype == DType::F32 {
 		// The same again, a bias, the sum of both, and what is negative away.
 		let first = nodes.len() as ValueId - 1;
 		let bias = TensorType::new(DType::F32, ty.dims.last().map(|d| vec![*d]).unwrap_or_default());
