@@ -138,8 +138,8 @@ fn one(got: &Tensor, expected: &Tensor) -> Result<f64, String> {
 	let mut worst = 0.0;
 	for (at, (a, b)) in a.iter().zip(&b).enumerate() {
 		let difference = (a - b).abs() / most;
-		// Not `>`: a NaN is over the tolerance.
-		if !(difference <= TOLERANCE) {
+		// A NaN is over the tolerance.
+		if difference.is_nan() || difference > TOLERANCE {
 			return Err(format!("element {at}: {a}, expected {b}, of magnitudes up to {most}"));
 		}
 		worst = f64::max(worst, difference);

@@ -165,9 +165,10 @@ impl Lowering<'_> {
 			Some(list) => list.iter().map(|s| u32::try_from(*s)).collect::<Result<Vec<_>, _>>()?,
 			None => {
 				let parts = self.attributes().int("num_outputs", self.node.output.len() as i64)?;
+				// Parts that have no name are not made.
 				let parts = u32::try_from(parts)?.max(1);
-				if parts as usize > self.node.output.len().max(1) {
-					return Err("`num_outputs` is not the number of outputs".into());
+				if parts as usize > self.node.output.len() {
+					return Err("there are more parts than outputs".into());
 				}
 				let size = dims[at].div_ceil(parts);
 				(0..parts).map(|i| size.min(dims[at].saturating_sub(size.saturating_mul(i)))).collect()
@@ -175,6 +176,9 @@ impl Lowering<'_> {
 		};
 		if sizes.iter().map(|s| u64::from(*s)).sum::<u64>() != u64::from(dims[at]) {
 			return Err("the parts are not the whole".into());
+		}
+		if sizes.len() > self.node.output.len().max(1) {
+			return Err("there are more parts than outputs".into());
 		}
 		let mut first = None;
 		let mut start = 0;
@@ -227,9 +231,7 @@ impl Lowering<'_> {
 	/// Bools over the last two dimensions of an ONNX tensor, as a constant.
 	fn matrix_mask(&mut self, rows: u32, columns: u32, keep: impl Fn(i64, i64) -> bool) -> Result<Value, Reason> {
 		let ty = TensorType::new(DType::Bool, [rows, columns]);
-		if ty.byte_len().is_none_or(|n| n > 1 << 28) {
-			return Err("the matrix is too large".into());
-		}
+		self.context.builder.afford(ty.byte_len().unwrap_or(u64::MAX))?;
 		let cells = (0..i64::from(rows)).flat_map(|i| (0..i64::from(columns)).map(move |j| (i, j)));
 		let bytes = cells.map(|(i, j)| u8::from(keep(i, j))).collect();
 		let mask = Tensor::new(ty, bytes)?;
@@ -300,9 +302,8 @@ impl Lowering<'_> {
 		if value.ty.elements() != Some(1) {
 			return Err("`value` must be one number".into());
 		}
-		let value = self.weight(value)?;
-		let value = self.reshape_to(&value, [])?;
-		self.expanded(&value, &dims)
+		let id = self.context.builder.splat(TensorType::new(value.ty.dtype, dims), &value.bytes)?;
+		Ok(self.context.builder.value(id))
 	}
 
 	pub(super) fn shape(&mut self) -> Result<Value, Reason> {
