@@ -181,8 +181,11 @@ fn every_element_type_should_survive_as_json_and_as_binary_data() {
 		};
 		let inputs: Vec<Value> = tensors.iter().enumerate().map(input).collect();
 		let bytes = tensors.iter().map(|tensor| &tensor.bytes[..]).collect::<Vec<_>>().concat();
-		let right: Vec<Vec<u8>> =
-			assay_semantics::evaluate(&model, &tensors).unwrap().into_iter().map(|tensor| tensor.bytes.into_vec()).collect();
+		let right: Vec<Vec<u8>> = assay_semantics::evaluate(&model, &tensors)
+			.unwrap()
+			.into_iter()
+			.map(|tensor| tensor.bytes.into_vec())
+			.collect();
 		let asked = json!({ "inputs": inputs, "parameters": { "binary_data_output": true } });
 		assert_eq!(parts(&post(&server, id, &asked.to_string(), &bytes)).1, right.concat());
 		// As JSON out, and with that as JSON in.
