@@ -1,6 +1,7 @@
-//! What the server costs beside the evaluation. `cargo test --release -p assay-server --test overhead -- --ignored --nocapture`
-//! prints it.
+//! What the server costs beside the evaluation. `cargo bench --workspace --bench overhead` prints it.
 
+#[path = "../tests/support/mod.rs"]
+#[allow(dead_code)]
 mod support;
 
 use std::{
@@ -55,9 +56,7 @@ fn times(server: &Server, id: ModelId, body: &[u8], header: Option<usize>, count
 	times
 }
 
-#[test]
-#[ignore = "it measures"]
-fn overhead() {
+fn main() {
 	for (dims, count) in [(&[1, 64][..], 3000), (&[1, 3, 224, 224], 200)] {
 		let (model, folder) = (model(dims), Folder::new());
 		let id = Store::open(&folder.0).unwrap().put(&assay_import::write_artifact(&model)).unwrap();
