@@ -1,7 +1,6 @@
 //! What the server costs beside the evaluation. `cargo bench --workspace --bench overhead` prints it.
 
 #[path = "../tests/support/mod.rs"]
-#[allow(dead_code)]
 mod support;
 
 use std::{
