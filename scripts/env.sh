@@ -9,6 +9,14 @@ export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$ASSAY_CACHE/target}"
 WASM_BUILD_WORKSPACE_HINT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 export WASM_BUILD_WORKSPACE_HINT
 
+# Cargo tells one clone's files from another's by their age alone. What was built for another clone must not pass for this one's.
+if [ "$(cat "$CARGO_TARGET_DIR/built-for" 2>/dev/null)" != "$WASM_BUILD_WORKSPACE_HINT" ]; then
+	mkdir -p "$CARGO_TARGET_DIR"
+	git -C "$WASM_BUILD_WORKSPACE_HINT" ls-files -z 2>/dev/null |
+		(cd "$WASM_BUILD_WORKSPACE_HINT" && xargs -0 --no-run-if-empty touch --no-create) || true
+	printf '%s\n' "$WASM_BUILD_WORKSPACE_HINT" >"$CARGO_TARGET_DIR/built-for"
+fi
+
 if ! command -v cargo >/dev/null 2>&1 && [ -x "$HOME/.cargo/bin/cargo" ]; then
 	PATH="$HOME/.cargo/bin:$PATH"
 fi

@@ -152,12 +152,12 @@ pub(crate) fn commit_claim(key: ServiceKey, model: ModelId, input_root: Hash, ou
 		},
 	};
 	Jobs::<Runtime>::insert(id, job);
-	Inputs::<Runtime>::insert(id, Input::Inline(BoundedVec::truncate_from(vec![0; configs::MAX_INLINE as usize])));
+	Inputs::<Runtime>::insert(id, Input::Inline(BoundedVec::truncate_from(vec![0; configs::MAX_INPUT as usize])));
 	let result = JobResult {
 		model,
 		requester,
 		worker,
-		output: Output::Inline(BoundedVec::truncate_from(vec![0; configs::MAX_INLINE as usize])),
+		output: Output::Inline(BoundedVec::truncate_from(vec![0; configs::MAX_OUTPUT as usize])),
 		output_root,
 		claim,
 		coverage: OPG,

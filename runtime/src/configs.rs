@@ -24,8 +24,10 @@ use sp_runtime::{
 const NORMAL_RATIO: Perbill = Perbill::from_percent(75);
 /// Half of the block time is for execution.
 const MAX_BLOCK_WEIGHT: Weight = Weight::from_parts(1_500 * WEIGHT_REF_TIME_PER_MILLIS, u64::MAX);
-/// The longest inline input and output, in bytes: with everything around it, a transaction stays below 128 KiB.
-pub const MAX_INLINE: u32 = 127 * 1024;
+/// The longest input, in bytes: a picture of 224 by 224 in three colours as float32 fits, and three such requests a block.
+pub const MAX_INPUT: u32 = 1024 * 1024 - 1024;
+/// The longest output, in bytes: with everything around it, an answer stays below 128 KiB.
+pub const MAX_OUTPUT: u32 = 127 * 1024;
 /// The most bytes in a block: room for 24 transactions of 128 KiB beside the operational quarter, and a block still crosses a
 /// 20 Mbit/s line within its time.
 const MAX_BLOCK_LENGTH: u32 = 4 * 1024 * 1024;
@@ -302,8 +304,8 @@ impl pallet_models::Config for Runtime {
 	type BaseDeposit = ConstU128<{ deposit(2, 0) }>;
 	type ByteDeposit = ConstU128<{ deposit(0, 1) }>;
 	type SemanticsVersion = ConstU32<{ assay_semantics::SEMANTICS_VERSION }>;
-	type MaxInput = ConstU32<MAX_INLINE>;
-	type MaxOutput = ConstU32<MAX_INLINE>;
+	type MaxInput = ConstU32<MAX_INPUT>;
+	type MaxOutput = ConstU32<MAX_OUTPUT>;
 	type MaxRoyalty = MaxRoyalty;
 	type MinWindow = ConstU32<10>;
 	type MaxWindow = ConstU32<MAX_WINDOW>;
@@ -357,8 +359,8 @@ impl pallet_inference::Config for Runtime {
 	// Burned, like transaction fees.
 	type OnCharge = ();
 	type WeightInfo = weights::pallet_inference::WeightInfo<Runtime>;
-	type MaxInput = ConstU32<MAX_INLINE>;
-	type MaxOutput = ConstU32<MAX_INLINE>;
+	type MaxInput = ConstU32<MAX_INPUT>;
+	type MaxOutput = ConstU32<MAX_OUTPUT>;
 	type MaxServers = MaxServers;
 	type DrawDelay = ConstU32<2>;
 	type MaxDrawPause = ConstU32<8>;

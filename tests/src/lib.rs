@@ -140,16 +140,21 @@ pub async fn follow_job_behind(
 
 /// Waits until the chain finalises: then validators have found each other, and what they made alone is gone.
 pub async fn finality(chain: &Chain) -> anyhow::Result<()> {
+	finalised(chain, 1).await
+}
+
+/// Waits until a block is final.
+pub async fn finalised(chain: &Chain, block: u64) -> anyhow::Result<()> {
 	const LIMIT: usize = 60;
-	let mut blocks = chain.follow(0).await?;
+	let mut blocks = chain.follow(block.saturating_sub(1)).await?;
 	for _ in 0..LIMIT {
 		next_block(&mut blocks).await?;
 		let head = chain.rpc().chain_get_finalized_head().await?;
-		if chain.at(head).await?.block_number() > 0 {
+		if chain.at(head).await?.block_number() >= block {
 			return Ok(());
 		}
 	}
-	bail!("nothing was finalised within {LIMIT} blocks")
+	bail!("block {block} was not final {LIMIT} blocks later")
 }
 
 /// Lets `count` blocks pass.

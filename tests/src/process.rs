@@ -145,6 +145,8 @@ pub struct Local {
 	pub worker: bool,
 	/// Another node's [`Node::address`].
 	pub boot: Option<String>,
+	/// Whether it makes blocks though it sees nobody.
+	pub alone: bool,
 }
 
 /// A node.
@@ -199,7 +201,7 @@ impl Node {
 			None => {
 				command.arg("--dev");
 			}
-			Some(Local { validator, worker, boot }) => {
+			Some(Local { validator, worker, boot, alone }) => {
 				command.args(["--chain", "local", "--unsafe-force-node-key-generation"]);
 				command.args(validator.map(|name| format!("--{name}")));
 				if *worker {
@@ -208,12 +210,17 @@ impl Node {
 				if let Some(boot) = boot {
 					command.args(["--bootnodes", boot]);
 				}
+				if *alone {
+					command.arg("--force-authoring");
+				}
 			}
 		}
 		command.arg("--base-path").arg(self.folder.path().join("chain"));
 		// Free ports, nothing to the outside, and blocks that stay readable.
 		let listen = format!("/ip4/127.0.0.1/tcp/{}", self.port);
-		command.args(["--rpc-port", "0", "--listen-addr", &listen, "--no-mdns", "--no-prometheus"]);
+		// Who is connected finds it again.
+		let rpc_port = self.url.rsplit(':').next().filter(|port| !port.is_empty()).unwrap_or("0");
+		command.args(["--rpc-port", rpc_port, "--listen-addr", &listen, "--no-mdns", "--no-prometheus"]);
 		command.args(["--no-telemetry", "--state-pruning", "archive"]);
 		if let Some(url) = &self.options.engine_url {
 			command.args(["--engine-url", url]);
@@ -233,6 +240,15 @@ impl Node {
 			.wait_for("who it is", |line| Some(line.split("Local node identity is: ").nth(1)?.trim().to_owned()));
 		self.url = format!("ws://{address}");
 		self.process = Some(process);
+	}
+
+	/// Starts it again on the same chain, where it knows this node, or nobody. Nobody else may know it.
+	pub fn rejoin(&mut self, boot: Option<String>) {
+		if let Some(local) = &mut self.options.local {
+			local.alone = boot.is_none();
+			local.boot = boot;
+		}
+		self.restart();
 	}
 
 	/// A connection to it.

@@ -162,6 +162,9 @@ pub struct Watch {
 	/// The most that disputes may have on hold and spend, all together (default: what the account has).
 	#[arg(long, value_name = "OPG")]
 	pub budget: Option<Amount>,
+	/// How many times the lowest price to pay for a worker's answers while all workers together owe many.
+	#[arg(long, value_name = "TIMES", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+	pub dearer: u32,
 	/// Where to keep the salts of seals (default: ~/.local/state/assay).
 	#[arg(long, value_name = "DIR")]
 	pub state: Option<PathBuf>,

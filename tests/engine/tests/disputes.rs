@@ -16,7 +16,7 @@ use assay_semantics::{
 	ops, side_root, Model, Op, Side, Tensor, Walk,
 };
 use assay_semantics::{judge::Proof, prover::Advice};
-use assay_server::{Engine, EngineOptions, ModelId, Store};
+use assay_server::{EngineOptions, ModelId, Store};
 use assay_test_engine::{resnet, Faulty, Flip};
 use codec::{Decode, Encode};
 use support::{imported, shade, Folder, Server};
@@ -250,37 +250,6 @@ fn residual_network_should_be_large_deep_and_the_same_everywhere() {
 	}
 	println!("{operators} operators, {} parameters, {most} values at once", resnet::parameters(&onnx));
 	assert!(most <= 4, "{most}");
-}
-
-/// Prints what a trace costs.
-#[test]
-fn trace_should_cost_little_more_than_inference() {
-	for (name, model, rounds, input) in [
-		("digits", imported(), 200, &(|i: u64| shade(i as u8)) as &dyn Fn(u64) -> Vec<u8>),
-		("residual network", RESNET.clone(), 3, &(|i: u64| resnet::picture(100 + i))),
-	] {
-		let ty = model.header().inputs[0].clone();
-		let began = Instant::now();
-		for i in 0..rounds {
-			evaluate(&model, &[Tensor::new(ty.clone(), input(i)).unwrap()]).unwrap();
-		}
-		let plain = began.elapsed();
-		let folder = Folder::new();
-		let store = Store::open(&folder.0).unwrap();
-		let id = store.put(&assay_import::write_artifact(&model)).unwrap();
-		let engine = Engine::new(store, EngineOptions { threads: 1, ..Default::default() }, evaluate);
-		engine.model(id).unwrap();
-		let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-		let began = Instant::now();
-		for i in 0..rounds {
-			let ticket = engine.submit_trace(format!("t{i}").parse().unwrap(), id, input(i)).unwrap();
-			runtime.block_on(ticket.finished()).unwrap();
-		}
-		let traced = began.elapsed();
-		let times = traced.as_secs_f64() / plain.as_secs_f64();
-		let each = |total: Duration| total / rounds as u32;
-		println!("{name}: inference {:.2?}, trace {:.2?}, {times:.2} times", each(plain), each(traced));
-	}
 }
 
 /// Does not outlive its test.

@@ -55,6 +55,15 @@ pub fn read(folder: &Path) -> Result<Case, ImportError> {
 	Ok(Case { session, sets })
 }
 
+/// A model of the cache compiled for one of its sets, with the inputs that it has left. Says in words why there is none.
+pub fn specialised(name: &str, set: usize) -> Result<(Model, Vec<Tensor>), String> {
+	let Case { mut session, sets } = read(&folder().join(name)).map_err(|e| format!("{e}; {HOW}"))?;
+	let (inputs, _) = sets.get(set).ok_or_else(|| format!("{name} has no set {set}; {HOW}"))?;
+	let model = session.specialise(inputs).map_err(|e| e.to_string())?.clone();
+	let left = free(&model, inputs);
+	Ok((model, left))
+}
+
 /// What evaluates.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {

@@ -10,6 +10,7 @@ use assay_cli::{
 	types::JobEvent,
 	worker,
 };
+use assay_onnx_suite::models;
 use assay_primitives::OPG;
 use assay_semantics::{
 	judge::{self, Demand},
@@ -20,12 +21,12 @@ use assay_semantics::{
 };
 use assay_test_engine::resnet;
 use assay_tests::{
-	account, check_invariants, digit_images, digits, digits_request, finality, follow_job_behind, key, next_block,
-	request, Engine, Folder, Local, Node, NodeOptions, Watchtower,
+	account, check_invariants, digit_images, digits, digits_request, finalised, finality, follow_job_behind, key,
+	next_block, request, Engine, Folder, Local, Node, NodeOptions, Watchtower,
 };
 use codec::Encode;
 use std::path::Path;
-use subxt::dynamic::Value;
+use subxt::{config::substrate::DigestItem, dynamic::Value};
 
 /// A lie on these chains is over within so many blocks, window included.
 const LIMIT: u64 = 150;
@@ -61,12 +62,12 @@ impl Network {
 			engine_url: url.map(Engine::url),
 			..Default::default()
 		};
-		let first = Local { validator: Some("alice"), worker: true, boot: None };
+		let first = Local { validator: Some("alice"), worker: true, ..Default::default() };
 		let alice = Node::start(&format!("{theme}-alice"), local(first, Some(&engine)));
 		let boot = Some(alice.address());
-		let second = Local { validator: Some("bob"), worker: false, boot: boot.clone() };
+		let second = Local { validator: Some("bob"), boot: boot.clone(), ..Default::default() };
 		let bob = Node::start(&format!("{theme}-bob"), local(second, None));
-		let third = Local { validator: None, worker: true, boot };
+		let third = Local { worker: true, boot, ..Default::default() };
 		let liar = Node::start(&format!("{theme}-liar"), local(third, Some(&faulty)));
 		let network = Self { alice, bob, liar, engine, _faulty: faulty };
 		for node in [&network.alice, &network.bob, &network.liar] {
@@ -177,11 +178,11 @@ async fn liar_that_is_killed_in_its_dispute_should_be_convicted_by_silence() -> 
 }
 
 /// An element in the middle of the model whose 30th bit makes a difference to the output: not every lie does.
-fn lie_that_shows(model: &Model) -> anyhow::Result<(usize, usize)> {
+fn lie_that_shows(model: &Model, input: &[u8]) -> anyhow::Result<(usize, usize)> {
 	let convolutions = model.nodes().iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Conv(_)));
 	let convolutions: Vec<usize> = convolutions.map(|(value, _)| value).collect();
-	let value = *convolutions.get(convolutions.len() / 2).context("a residual network has convolutions")?;
-	let input = Tensor { ty: model.header().inputs.swap_remove(0), bytes: resnet::picture(PICTURE).into() };
+	let value = *convolutions.get(convolutions.len() / 2).context("the model has convolutions")?;
+	let input = Tensor { ty: model.header().inputs.swap_remove(0), bytes: input.to_vec().into() };
 	let right = assay_semantics::trace(model, &[input])?;
 	for element in 0..100 {
 		let mut values = right.clone();
@@ -193,23 +194,18 @@ fn lie_that_shows(model: &Model) -> anyhow::Result<(usize, usize)> {
 	anyhow::bail!("no lie about value {value} makes a difference")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
-	let folder = Folder::new("residual");
-	let onnx = folder.path().join("residual.onnx");
-	std::fs::write(&onnx, resnet::onnx())?;
-	let model = resnet::model();
-	let (value, element) = lie_that_shows(&model)?;
+/// Charlie lies in the middle of a model; Ferdie proves it, and Eve answers.
+async fn lie_about(theme: &str, onnx: &Path, model: &Model, input: Vec<u8>) -> anyhow::Result<()> {
+	let (value, element) = lie_that_shows(model, &input)?;
 	let fault = format!("{value}:{element}:30");
-	let network = Network::start("residual", Some(&onnx), &["--flip", &fault]).await?;
+	let network = Network::start(theme, Some(onnx), &["--flip", &fault]).await?;
 	let chain = network.bob.chain().await?;
 	let stake = bonded(&chain, "//Charlie").await?;
-	let _watchtower = Watchtower::start("residual-watchtower", &network.bob, &network.engine, "//Ferdie");
-	let header = model.header();
-	let output = assay_semantics::side_byte_len(&header.outputs).context("a length")?;
+	let _watchtower = Watchtower::start(&format!("{theme}-watchtower"), &network.bob, &network.engine, "//Ferdie");
+	let output = assay_semantics::side_byte_len(&model.header().outputs).context("a length")?;
 	let asked = Request {
 		model: model.id(),
-		input: resnet::picture(PICTURE),
+		input,
 		max_fee: OPG / 10,
 		coverage: 0,
 		max_output: u32::try_from(output)?,
@@ -227,6 +223,23 @@ async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
 	let Some((_, JobEvent::Settled(paid))) = events.last() else { anyhow::bail!("not settled: {events:#?}") };
 	assert_eq!(paid.worker, account("//Eve"), "{events:#?}");
 	check_invariants(&chain).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lie_about_a_residual_network_should_be_proven() -> anyhow::Result<()> {
+	let folder = Folder::new("residual");
+	let onnx = folder.path().join("residual.onnx");
+	std::fs::write(&onnx, resnet::onnx())?;
+	lie_about("residual", &onnx, &resnet::model(), resnet::picture(PICTURE)).await
+}
+
+/// A model that people have, with a picture of 602,112 bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn lie_about_squeezenet_should_be_proven() -> anyhow::Result<()> {
+	const NAME: &str = "light-squeezenet";
+	let (model, mut inputs) = models::specialised(NAME, 0).map_err(anyhow::Error::msg)?;
+	let input = inputs.swap_remove(0).bytes.to_vec();
+	lie_about("squeezenet", &models::folder().join(NAME).join("model.onnx"), &model, input).await
 }
 
 /// What Ferdie, who knows nothing, says about Charlie's answer to a job.
@@ -295,5 +308,69 @@ async fn honest_worker_should_defend_all_its_answers_at_once_and_be_paid_though_
 	assert_eq!(bonded(&chain, "//Charlie").await?, stake);
 	let gained = balances(&chain, &worker).await?.free.saturating_sub(before);
 	assert!(gained > MANY as u128 * OPG * 4 / 10, "paid {gained} for {MANY} groundless challenges");
+	check_invariants(&chain).await
+}
+
+/// Blocks of the best chain that a validator made in slots of its own: the fork with more of them wins.
+async fn weight(chain: &Chain) -> anyhow::Result<usize> {
+	/// The first byte of what BABE says of a block in such a slot.
+	const PRIMARY: u8 = 1;
+	let mut weight = 0;
+	for number in 1..=chain.best().await?.block_number() {
+		let hash = chain.rpc().chain_get_block_hash(Some(number.into())).await?;
+		let header = chain.rpc().chain_get_header(hash).await?.context("a block has a header")?;
+		let primary =
+			|log: &DigestItem| matches!(log, DigestItem::PreRuntime(_, data) if data.first() == Some(&PRIMARY));
+		weight += usize::from(header.digest.logs.iter().any(primary));
+	}
+	Ok(weight)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lie_should_be_proven_again_when_a_reorganisation_undoes_its_dispute() -> anyhow::Result<()> {
+	let (image, _) = digit_images().swap_remove(8);
+	let model = assay_test_engine::digits()?;
+	let input = assay_cli::input::read(&image, &model.header().inputs, &[])?.bytes;
+	let (value, element) = lie_that_shows(&model, &input)?;
+	let mut network = Network::start("fork", None, &["--flip", &format!("{value}:{element}:30")]).await?;
+	let chain = network.bob.chain().await?;
+	let stake = bonded(&chain, "//Charlie").await?;
+	// Time enough for two disputes.
+	let asked = Request { window: Some(400), ..digits_request(&chain, &image, 600).await? };
+	let (id, block) = network.lie(&chain, asked).await?;
+	let committed = |event: &JobEvent| matches!(event, JobEvent::Committed(_));
+	follow_job_behind(&chain, id, block, 30, DEPTH, committed).await?;
+	drop(chain);
+
+	// Bob sees nothing of the dispute, up to the verdict.
+	network.bob.kill();
+	let watchtower = Watchtower::start("fork-watchtower", &network.alice, &network.engine, "//Ferdie");
+	let chain = network.alice.chain().await?;
+	dispute_events(&chain, block, "Convicted", 1).await?;
+	let (undone, undone_weight) = (chain.best().await?, weight(&chain).await?);
+	assert!(bonded(&chain, "//Charlie").await? < stake);
+	drop(chain);
+	network.alice.kill();
+	network.liar.kill();
+
+	// His own chain becomes the better one, and in it the lie stands.
+	network.bob.rejoin(None);
+	let chain = network.bob.chain().await?;
+	let mut blocks = chain.follow(chain.best().await?.block_number()).await?;
+	while weight(&chain).await? <= undone_weight {
+		assert!(next_block(&mut blocks).await?.block_number() < LIMIT, "no slot is Bob's");
+	}
+	assert_eq!(bonded(&chain, "//Charlie").await?, stake);
+	let from = chain.best().await?.block_number();
+	for node in [&mut network.alice, &mut network.liar] {
+		node.rejoin(Some(network.bob.address()));
+	}
+	let events = dispute_events(&chain, from, "Convicted", 1).await?;
+	let last = events.last().context("a verdict")?.0;
+	finalised(&chain, last).await?;
+	let replaced = chain.at_number(undone.block_number()).await?;
+	assert_ne!(replaced.block_hash(), undone.block_hash(), "nothing was undone");
+	assert!(bonded(&chain, "//Charlie").await? < stake, "Charlie lies with impunity");
+	println!("{}", watchtower.log());
 	check_invariants(&chain).await
 }

@@ -100,6 +100,14 @@ pub(super) fn digits() -> Case {
 	Case::new((model, vec![input]), first, 100)
 }
 
+/// A model that `scripts/models` made, with one of its sets of inputs: the lie is in the middle of it, in a sum of products.
+pub(super) fn whole(name: &str, set: usize) -> Case {
+	let (model, inputs) = assay_onnx_suite::models::specialised(name, set).unwrap_or_else(|why| panic!("{why}"));
+	let sums = model.nodes().iter().enumerate().filter(|(_, node)| matches!(node.op, Op::Conv(_) | Op::MatMul(_)));
+	let sums: Vec<usize> = sums.map(|(value, _)| value).collect();
+	Case::new((model, inputs), sums[sums.len() / 2], 33)
+}
+
 /// A convolution with the border that keeps the picture's size, divided by the stride.
 fn conv(graph: &mut Graph, rng: &mut Rng, x: u32, (from, to): (u32, u32), stride: u32) -> u32 {
 	let scale = 0.8 / ((9 * from) as f32).sqrt();

@@ -63,29 +63,29 @@ pub async fn bond_for(chain: &Chain, at: &At, job: u64) -> anyhow::Result<Option
 	chain.view(at, PALLET, "bond_for", (job,)).await
 }
 
-/// How many times the lowest price a challenger is ready to pay.
-const DEARER: u128 = 4;
-
 /// What a challenger must be able to put on hold at once, and what it may come to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Prices {
 	/// Of a seal.
 	pub deposit: u128,
 	/// Of the publication and as many demands as one challenge can make, for the longest answers, while workers owe so much that
-	/// prices have risen [`DEARER`] times.
+	/// prices are as high as the challenger is ready to pay.
 	pub demands: u128,
 	/// The blocks within which a seal must be revealed.
 	pub reveal: u32,
 }
 
-/// What disputes cost.
-pub fn prices(chain: &Chain, at: &At) -> anyhow::Result<Prices> {
+/// What disputes cost to who pays up to `dearer` times the lowest price.
+pub fn prices(chain: &Chain, at: &At, dearer: u32) -> anyhow::Result<Prices> {
 	let per_byte: u128 = chain.constant(at, PALLET, "DemandFeePerByte")?;
 	let bytes: u32 = chain.constant(at, PALLET, "MaxMessage")?;
 	let demands: u32 = chain.constant(at, PALLET, "MaxOpenings")?;
 	Ok(Prices {
 		deposit: chain.constant(at, PALLET, "SealDeposit")?,
-		demands: per_byte.saturating_mul(bytes.into()).saturating_mul((demands + 1).into()).saturating_mul(DEARER),
+		demands: per_byte
+			.saturating_mul(bytes.into())
+			.saturating_mul((demands + 1).into())
+			.saturating_mul(dearer.into()),
 		reveal: chain.constant(at, PALLET, "RevealBlocks")?,
 	})
 }

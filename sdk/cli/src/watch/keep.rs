@@ -13,6 +13,15 @@ use std::{
 	path::{Path, PathBuf},
 };
 
+/// A block of one fork.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Place {
+	/// Its number.
+	pub(super) block: u64,
+	/// Its hash, in hex.
+	pub(super) hash: String,
+}
+
 /// One claim that was found wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(super) struct Kept {
@@ -23,7 +32,7 @@ pub(super) struct Kept {
 	/// The end of the window.
 	pub(super) settles_at: u64,
 	/// The block in which the challenge was made, once it is.
-	pub(super) challenged_in: Option<u64>,
+	pub(super) challenged_in: Option<Place>,
 	/// Whether the challenge is over. Kept until the window ends, so that the claim is not challenged twice.
 	pub(super) over: bool,
 }
@@ -141,17 +150,31 @@ impl Keep {
 		Ok(salt)
 	}
 
-	/// Notes when a claim was challenged.
-	pub(super) fn challenged(&mut self, claim: &Bytes32, job: u64, settles_at: u64, block: u64) -> anyhow::Result<()> {
+	/// Notes when a claim was challenged; or that it was not, if a reorganisation has undone the challenge.
+	pub(super) fn challenged(
+		&mut self,
+		claim: &Bytes32,
+		job: u64,
+		settles_at: u64,
+		place: Option<Place>,
+	) -> anyhow::Result<()> {
 		self.salt(claim, job, settles_at)?;
 		if let Some(kept) = self.content.claims.get_mut(&hex::encode(claim)) {
-			kept.challenged_in = Some(block);
+			kept.challenged_in = place;
 			self.save()?;
 		}
 		Ok(())
 	}
 
-	/// Nothing is left to do about a claim.
+	/// The chain has forgotten a claim. Should a reorganisation bring it back, it is a new one.
+	pub(super) fn forget(&mut self, claim: &Bytes32) -> anyhow::Result<()> {
+		match self.content.claims.remove(&hex::encode(claim)) {
+			Some(_) => self.save(),
+			None => Ok(()),
+		}
+	}
+
+	/// Nothing is left to do about a claim that stands.
 	pub(super) fn finish(&mut self, claim: &Bytes32, now: u64) -> anyhow::Result<()> {
 		let key = hex::encode(claim);
 		let Some(kept) = self.content.claims.get_mut(&key) else { return Ok(()) };
@@ -171,20 +194,29 @@ mod tests {
 		folder
 	}
 
+	fn place(block: u64) -> Option<Place> {
+		Some(Place { block, hash: "ab".into() })
+	}
+
 	#[test]
 	fn salt_should_be_the_same_after_a_restart() {
 		let folder = folder("restart");
 		let mut keep = Keep::open(&folder, &[7; 32], "A").unwrap();
 		let (key, salt) = (keep.sampling_key().to_owned(), keep.salt(&[1; 32], 5, 100).unwrap());
 		assert_ne!(keep.salt(&[2; 32], 6, 100).unwrap(), salt);
-		keep.challenged(&[1; 32], 5, 100, 90).unwrap();
+		keep.challenged(&[1; 32], 5, 100, place(90)).unwrap();
 		assert!(Keep::open(&folder, &[7; 32], "A").err().unwrap().to_string().contains("another"));
 		assert_ne!(Keep::open(&folder, &[8; 32], "A").unwrap().sampling_key(), key, "another chain");
 		drop(keep);
 		let mut keep = Keep::open(&folder, &[7; 32], "A").unwrap();
 		assert_eq!(keep.sampling_key(), key);
 		assert_eq!(keep.salt(&[1; 32], 5, 100).unwrap(), salt);
-		assert_eq!(keep.get(&[1; 32]).unwrap().challenged_in, Some(90));
+		assert_eq!(keep.get(&[1; 32]).unwrap().challenged_in, place(90));
+		keep.challenged(&[1; 32], 5, 100, None).unwrap();
+		assert_eq!(
+			(keep.get(&[1; 32]).unwrap().challenged_in.clone(), keep.salt(&[1; 32], 5, 100).unwrap()),
+			(None, salt)
+		);
 		fs::remove_dir_all(folder).unwrap();
 	}
 
@@ -195,11 +227,14 @@ mod tests {
 		for claim in [[1; 32], [2; 32]] {
 			keep.salt(&claim, 5, 100).unwrap();
 		}
-		keep.challenged(&[1; 32], 5, 100, 90).unwrap();
+		keep.challenged(&[1; 32], 5, 100, place(90)).unwrap();
 		keep.finish(&[1; 32], 95).unwrap();
 		keep.finish(&[2; 32], 95).unwrap();
 		assert!(keep.get(&[1; 32]).unwrap().over && keep.all().len() == 1);
 		keep.finish(&[1; 32], 100).unwrap();
+		assert!(keep.all().is_empty());
+		keep.challenged(&[3; 32], 5, 100, place(90)).unwrap();
+		keep.forget(&[3; 32]).unwrap();
 		assert!(keep.all().is_empty());
 		fs::remove_dir_all(folder).unwrap();
 	}

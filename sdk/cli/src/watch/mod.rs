@@ -33,7 +33,10 @@ use plan::{End, Finding, Wait};
 use purse::Purse;
 use std::{
 	collections::{HashMap, HashSet},
-	sync::{atomic::AtomicBool, Arc, Mutex},
+	sync::{
+		atomic::{AtomicBool, AtomicU64},
+		Arc, Mutex,
+	},
 	time::Duration,
 };
 use step::{lock, Context, Done, Subject};
@@ -193,7 +196,7 @@ async fn session(
 	}
 	let at = chain.best().await?;
 	let context = Arc::new(Context {
-		prices: read::supported(&at).then(|| read::prices(&chain, &at)).transpose()?,
+		prices: read::supported(&at).then(|| read::prices(&chain, &at, tower.command.dearer)).transpose()?,
 		chain,
 		signer: tower.signer.clone(),
 		me: tower.me,
@@ -202,7 +205,7 @@ async fn session(
 		purse: tower.purse.clone(),
 		sending: tokio::sync::Mutex::new(()),
 		checks: Semaphore::new(step::CHECKS),
-		started: at.block_number(),
+		started: AtomicU64::new(at.block_number()),
 		pool_is_ours: AtomicBool::new(false),
 	});
 	if again {
@@ -394,9 +397,14 @@ impl Watchtower<'_> {
 		if let Done::Over(end) = done {
 			self.tally.ended(claim, job, &end);
 			self.cases.remove(claim);
-			self.ended.insert(*claim, now);
 			lock(&self.purse).put_back(claim);
-			lock(&self.keep).finish(claim, now)?;
+			if let End::Convicted(_) | End::Gone = end {
+				// It is open no more, unless a reorganisation brings it back.
+				lock(&self.keep).forget(claim)?;
+			} else {
+				self.ended.insert(*claim, now);
+				lock(&self.keep).finish(claim, now)?;
+			}
 		}
 		Ok(())
 	}

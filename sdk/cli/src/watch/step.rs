@@ -2,7 +2,7 @@
 
 use super::{
 	engine::{Advice, Engine, Trouble},
-	keep::Keep,
+	keep::{Keep, Place},
 	plan::{self, End, Finding, Known, Next, Wait},
 	purse::Purse,
 };
@@ -21,7 +21,7 @@ use anyhow::{bail, Context as _};
 use std::{
 	fmt,
 	sync::{
-		atomic::{AtomicBool, Ordering},
+		atomic::{AtomicBool, AtomicU64, Ordering},
 		Arc, Mutex, MutexGuard, PoisonError,
 	},
 	time::Duration,
@@ -34,7 +34,8 @@ use tokio::sync::Semaphore;
 const INCLUSION_TIME: Duration = Duration::from_secs(120);
 /// What the chain says when another message of the dispute was faster: the next block shows how things stand.
 const OVERTAKEN: [&str; 5] = ["AlreadyChallenged", "AlreadyOpen", "AlreadySealed", "DisputeOver", "NotYourMove"];
-/// For so many blocks after a start, transactions of an earlier run may still be in the node's pool.
+/// For so many blocks after a start, transactions of an earlier run may still be in the node's pool; as may, after a reorganisation,
+/// those that it took out of their blocks.
 const LEFT_OVER_BLOCKS: u64 = 5;
 /// Answers that are checked at once; each takes an input and an output of memory.
 pub(super) const CHECKS: usize = 4;
@@ -52,9 +53,9 @@ pub(super) struct Context {
 	/// Two transactions must not take the same number.
 	pub(super) sending: tokio::sync::Mutex<()>,
 	pub(super) checks: Semaphore,
-	/// The best block when this began.
-	pub(super) started: u64,
-	/// Whether nothing of an earlier run is in the node's pool.
+	/// The best block when this began, or when a reorganisation was noticed.
+	pub(super) started: AtomicU64,
+	/// Whether nothing of an earlier run, or of another fork, is in the node's pool.
 	pub(super) pool_is_ours: AtomicBool,
 }
 
@@ -138,10 +139,11 @@ impl Context {
 					true => Value::unnamed_variant("Some", [Value::from_bytes(salt)]),
 					false => Value::unnamed_variant("None", []),
 				};
-				let block = self
-					.submit(&call(PALLET, "challenge", named(vec![("salt", salt), ("max_fee", self.max_fee(0))])))
+				let place = self
+					.submit_at(&call(PALLET, "challenge", named(vec![("salt", salt), ("max_fee", self.max_fee(0))])))
 					.await?;
-				lock(&self.keep).challenged(claim, subject.job, settles_at, block)?;
+				let block = place.block;
+				lock(&self.keep).challenged(claim, subject.job, settles_at, Some(place))?;
 				let how = if sealed { "with the seal" } else { "without a seal, as time is short" };
 				Done::Sent("Challenged", block, how.into())
 			}
@@ -195,18 +197,41 @@ impl Context {
 				known.node = read::node(chain, at, claim, node).await?;
 			}
 		}
-		known.challenged_in = kept.as_ref().and_then(|kept| kept.challenged_in);
-		if let (Some(mine), None) = (&known.mine, known.challenged_in) {
-			// Stopped between the challenge and its note.
-			lock(&self.keep).challenged(claim, subject.job, settles_at.unwrap_or_default(), mine.started.into())?;
-			known.challenged_in = Some(mine.started.into());
-		}
+		let noted = kept.as_ref().and_then(|kept| kept.challenged_in.clone());
+		let note = |place| lock(&self.keep).challenged(claim, subject.job, settles_at.unwrap_or_default(), place);
+		known.challenged_in = match (&known.mine, noted) {
+			(Some(mine), noted) => {
+				let block = u64::from(mine.started);
+				// Stopped between the challenge and its note; or a reorganisation has moved it.
+				if noted.is_none_or(|noted| noted.block != block) {
+					note(Some(Place { block, hash: self.hash(block).await?.unwrap_or_default() }))?;
+				}
+				Some(block)
+			}
+			(None, Some(noted)) => match self.hash(noted.block).await? {
+				Some(hash) if hash != noted.hash => {
+					// A reorganisation has undone it. It may be in the node's pool again.
+					self.started.store(at.block_number(), Ordering::Relaxed);
+					self.pool_is_ours.store(false, Ordering::Relaxed);
+					note(None)?;
+					None
+				}
+				_ => Some(noted.block),
+			},
+			(None, None) => None,
+		};
 		if let Some(mine) = &known.mine {
 			lock(&self.purse).hold(*claim, mine.bond.saturating_add(prices.demands.max(mine.fees)));
 		} else if let Some(kept) = kept {
 			known.seal = read::seal(chain, at, &self.me, &disputes::seal_hash(claim, &self.me, &kept.salt()?)).await?;
 		}
 		Ok((known, open))
+	}
+
+	/// The hash of a block of the best chain, in hex, if the chain is as long.
+	async fn hash(&self, block: u64) -> anyhow::Result<Option<String>> {
+		let hash = self.chain.rpc().chain_get_block_hash(Some(block.into())).await?;
+		Ok(hash.map(|hash| hex::encode(hash.0)))
 	}
 
 	/// Compares the committed output with the engine's.
@@ -314,13 +339,18 @@ impl Context {
 		let at = self.chain.best().await?;
 		let account: Option<AccountInfo> = self.chain.storage(&at, "System", "Account", (self.me.0,)).await?;
 		let gone = u64::from(account.unwrap_or_default().nonce) >= next
-			|| at.block_number() > self.started.saturating_add(LEFT_OVER_BLOCKS);
+			|| at.block_number() > self.started.load(Ordering::Relaxed).saturating_add(LEFT_OVER_BLOCKS);
 		self.pool_is_ours.store(gone, Ordering::Relaxed);
 		Ok(gone)
 	}
 
-	/// Sends a transaction. In which block it is.
+	/// Sends a transaction. The number of its block.
 	async fn submit(&self, call: &Call) -> anyhow::Result<u64> {
+		Ok(self.submit_at(call).await?.block)
+	}
+
+	/// Sends a transaction. In which block it is.
+	async fn submit_at(&self, call: &Call) -> anyhow::Result<Place> {
 		let sent = {
 			let _alone = self.sending.lock().await;
 			let nonce = self.chain.next_nonce(&self.me).await?;
@@ -331,7 +361,10 @@ impl Context {
 			self.chain.send(bytes).await?
 		};
 		match tokio::time::timeout(INCLUSION_TIME, self.chain.included(sent)).await {
-			Ok(included) => Ok(included.with_context(|| format!("the chain refused to {}", call.call_name()))?.block),
+			Ok(included) => {
+				let included = included.with_context(|| format!("the chain refused to {}", call.call_name()))?;
+				Ok(Place { block: included.block, hash: hex::encode(included.hash.0) })
+			}
 			Err(_) => bail!("a transaction ({}) has not been in a block for {INCLUSION_TIME:?}", call.call_name()),
 		}
 	}
