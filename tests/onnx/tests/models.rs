@@ -125,3 +125,23 @@ fn decoder_should_give_the_same_logits_when_it_goes_token_by_token() {
 		difference(&cache, &expected[1..]).unwrap_or_else(|e| panic!("{name}: the cache: {e}"));
 	}
 }
+
+#[test]
+fn batch_should_have_the_bits_of_its_samples() {
+	for name in those("encoder") {
+		let mut case = read(&folder().join(&name)).unwrap();
+		let (inputs, _) = case.sets.iter().find(|(inputs, _)| inputs[0].1.ty.dims[0] > 1).unwrap().clone();
+		let count = inputs[0].1.ty.dims[0] as usize;
+		let whole = run(&mut case.session, &inputs, Way::Kernels).unwrap().outputs;
+		for at in 0..count {
+			let one = |tensor: &Tensor| {
+				let (mut ty, size) = (tensor.ty.clone(), tensor.bytes.len() / count);
+				ty.dims[0] = 1;
+				Tensor::new(ty, tensor.bytes[at * size..(at + 1) * size].to_vec()).unwrap()
+			};
+			let alone: Vec<Named> = inputs.iter().map(|(name, tensor)| (name.clone(), one(tensor))).collect();
+			let outputs = run(&mut case.session, &alone, Way::Kernels).unwrap().outputs;
+			assert_eq!(outputs, whole.iter().map(one).collect::<Vec<_>>(), "{name}: sample {at} alone");
+		}
+	}
+}
