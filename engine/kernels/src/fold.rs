@@ -74,31 +74,36 @@ pub(crate) struct Reduce {
 	pub(crate) inner: usize,
 }
 
-kernel!(
-	/// The reduction of `n` elements that lie together.
-	fn together(kind: Kind, x: *const f32, n: usize) -> f32 = together_body
-);
-
+/// The reduction of `n` elements that lie together.
 #[inline(always)]
 unsafe fn together_body<S: Simd>(kind: Kind, x: *const f32, n: usize) -> f32 {
 	// SAFETY: the caller's: `n` elements.
 	unsafe {
 		if matches!(kind, Kind::Max | Kind::Min) {
-			let mut acc = S::splat(kind.start());
+			// The smallest is the negative of the largest of the negatives. Zeros are all alike until the end.
+			let is_min = kind == Kind::Min;
+			let sign = |x: S::F| if is_min { S::neg(x) } else { x };
+			let start = S::splat(f32::NEG_INFINITY);
+			let mut acc = [start; 4];
 			let mut i = 0;
+			while i + 4 * S::LANES <= n {
+				for (j, acc) in acc.iter_mut().enumerate() {
+					*acc = S::larger(*acc, sign(S::load(x.add(i + j * S::LANES))));
+				}
+				i += 4 * S::LANES;
+			}
 			while i + S::LANES <= n {
-				acc = pick::<S>(kind, acc, S::load(x.add(i)));
+				acc[0] = S::larger(acc[0], sign(S::load(x.add(i))));
 				i += S::LANES;
 			}
-			let mut lanes = [0.0; 16];
-			S::store(lanes.as_mut_ptr(), acc);
-			let pick = if kind == Kind::Min { float::min } else { float::max };
-			let mut out = lanes.iter().take(S::LANES).fold(kind.start(), |a, b| pick(a, *b));
+			let rest = i;
+			let acc = S::larger(S::larger(acc[0], acc[1]), S::larger(acc[2], acc[3]));
+			let mut out = if rest == 0 { f32::NEG_INFINITY } else { S::largest(acc) };
 			while i < n {
-				out = pick(out, *x.add(i));
+				out = float::max(out, if is_min { -*x.add(i) } else { *x.add(i) });
 				i += 1;
 			}
-			return out;
+			return if is_min { -out + 0.0 } else { out + 0.0 };
 		}
 		let mut total = 0.0;
 		let mut i = 0;
@@ -117,6 +122,25 @@ unsafe fn together_body<S: Simd>(kind: Kind, x: *const f32, n: usize) -> f32 {
 			total += S::sum_lanes(&lanes);
 		}
 		total
+	}
+}
+
+kernel!(
+	/// The reductions of rows of `n` elements.
+	pub(crate) fn rows(kind: Kind, x: *const f32, n: usize, y: *mut f32, rows: usize) = rows_body
+);
+
+#[inline(always)]
+unsafe fn rows_body<S: Simd>(kind: Kind, x: *const f32, n: usize, y: *mut f32, rows: usize) {
+	for r in 0..rows {
+		// SAFETY: the caller's: `rows` rows and as many outputs.
+		unsafe {
+			let mut value = together_body::<S>(kind, x.add(r * n), n);
+			if kind == Kind::Mean {
+				value /= n as f32;
+			}
+			*y.add(r) = f32::from_bits(float::store(value));
+		}
 	}
 }
 
@@ -220,16 +244,9 @@ impl Reduce {
 		if inner == 1 {
 			let tasks = if many { outer.min(4 * pool.threads()) } else { 1 };
 			pool.run(tasks, &|task| {
-				for i in task * outer / tasks..(task + 1) * outer / tasks {
-					// SAFETY: rows are inside, as is checked above; each belongs to one task.
-					unsafe {
-						let mut sum = together(isa, kind, from.get().add(i * reduced), reduced);
-						if kind == Kind::Mean {
-							sum /= reduced as f32;
-						}
-						*to.get().add(i) = f32::from_bits(float::store(sum));
-					}
-				}
+				let (start, end) = (task * outer / tasks, (task + 1) * outer / tasks);
+				// SAFETY: rows are inside, as is checked above; each belongs to one task.
+				unsafe { rows(isa, kind, from.get().add(start * reduced), reduced, to.get().add(start), end - start) }
 			});
 			return;
 		}

@@ -1,14 +1,15 @@
 //! The steps of a plan, and how they run.
 
 use crate::{
-	chain::{self, Link},
 	copy::Copy,
 	depthwise::Depthwise,
 	fold,
 	gemm::{pack, panel_floats, Border, Gemm, Operands, Then},
 	memory::Buffer,
 	pick,
+	pointwise::flush,
 	pool::Pool,
+	program::{Operand, Program},
 	Isa,
 };
 use assay_semantics::{evaluate_node, float, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
@@ -47,11 +48,8 @@ pub(crate) type Bordered = Option<(Border, Loc)>;
 pub(crate) enum Work {
 	/// The value has the memory of another.
 	None,
-	Chain {
-		links: Vec<Link>,
-		/// With their elements.
-		operands: Vec<(Loc, usize)>,
-	},
+	/// With the operands, their elements, and whether they are bools.
+	Program(Program, Vec<(Loc, usize, bool)>),
 	Gemm {
 		gemm: Gemm,
 		left: Loc,
@@ -85,8 +83,6 @@ pub(crate) enum Work {
 	},
 	/// With data and its bytes, and indices and their bytes.
 	Rows(pick::Rows, [(Loc, usize); 2]),
-	/// With the operands and their elements.
-	Select(pick::Select, [(Loc, usize); 3]),
 	/// The element functions of the semantics.
 	Reference {
 		op: Op,
@@ -109,7 +105,7 @@ pub(crate) fn canonicalise(isa: Isa, dtype: DType, bytes: &mut [u8]) {
 			// SAFETY: any bits are an f32; what is not aligned stays in the ends, which are empty for aligned memory.
 			let (head, floats, tail) = unsafe { bytes.align_to_mut::<f32>() };
 			assert!(head.is_empty() && tail.is_empty(), "tensors are aligned");
-			chain::flush(isa, floats);
+			flush(isa, floats);
 		}
 		DType::Bool => bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0)),
 		_ if dtype.is_float() => bytes.chunks_exact_mut(dtype.size()).for_each(|x| {
@@ -189,7 +185,9 @@ impl Step {
 	pub(crate) fn describe(&self) -> String {
 		let what = match &self.work {
 			Work::None => "nothing".into(),
-			Work::Chain { links, .. } => format!("chain of {}", links.len()),
+			Work::Program(program, _) => {
+				format!("program of {} over {} x {}", program.list.len(), program.rows, program.n)
+			}
 			Work::Gemm { gemm, border, then, .. } => {
 				let flops = 2.0 * (gemm.rows() * gemm.n * gemm.k * gemm.products.len()) as f64;
 				let (count, width) = (gemm.lines.count, gemm.lines.width);
@@ -202,7 +200,6 @@ impl Step {
 			Work::Pool(window, _) => format!("pool {:?}", window.kernel),
 			Work::Move { copies, .. } => format!("move of {}", copies.len()),
 			Work::Rows(..) => "rows".into(),
-			Work::Select(..) => "select".into(),
 			Work::Reference { op, .. } => format!("reference {}", assay_semantics::ops::name(op)),
 		};
 		format!("%{} {}: {what}", self.value, self.ty)
@@ -217,12 +214,16 @@ impl Step {
 		let bytes = elements * self.ty.dtype.size();
 		match &self.work {
 			Work::None => {}
-			Work::Chain { links, operands } => {
+			Work::Program(program, operands) => {
+				let given = operands.iter().map(|(loc, n, is_bools)| match is_bools {
+					// SAFETY: see above.
+					true => Operand::Bools(unsafe { memory.bytes(*loc, *n) }),
+					// SAFETY: see above.
+					false => Operand::Floats(unsafe { memory.floats(*loc, *n) }),
+				});
+				let given: Vec<Operand> = given.collect();
 				// SAFETY: see above.
-				unsafe {
-					let operands: Vec<&[f32]> = operands.iter().map(|(loc, n)| memory.floats(*loc, *n)).collect();
-					chain::run(isa, pool, links, &operands, memory.floats_mut(self.out, elements));
-				}
+				program.run(isa, pool, &given, unsafe { memory.floats_mut(self.out, elements) });
 			}
 			Work::Gemm { gemm, left, whole, right, border, then, span } => {
 				// SAFETY: see above.
@@ -282,14 +283,6 @@ impl Step {
 				unsafe {
 					let (data, indices) = (memory.bytes(data.0, data.1), memory.bytes(indices.0, indices.1));
 					rows.run(data, indices, memory.bytes_mut(self.out, bytes));
-				}
-			}
-			Work::Select(select, [condition, a, b]) => {
-				// SAFETY: see above.
-				unsafe {
-					let condition = memory.bytes(condition.0, condition.1);
-					let (a, b) = (memory.floats(a.0, a.1), memory.floats(b.0, b.1));
-					select.run(condition, a, b, memory.floats_mut(self.out, elements));
 				}
 			}
 			Work::Reference { op, operands } => {

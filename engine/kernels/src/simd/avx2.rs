@@ -154,4 +154,12 @@ impl Simd for Avx2 {
 	unsafe fn sum_lanes(lanes: &[Self::F; 4]) -> f32 {
 		unsafe { sum8(_mm256_add_ps(lanes[0], lanes[1])) }
 	}
+	#[inline(always)]
+	unsafe fn largest(x: Self::F) -> f32 {
+		unsafe {
+			let x = Self::larger(x, _mm256_permute2f128_ps::<1>(x, x));
+			let x = Self::larger(x, _mm256_shuffle_ps::<0b0100_1110>(x, x));
+			_mm256_cvtss_f32(Self::larger(x, _mm256_shuffle_ps::<0b1011_0001>(x, x)))
+		}
+	}
 }

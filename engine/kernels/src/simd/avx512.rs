@@ -142,4 +142,13 @@ impl Simd for Avx512 {
 			super::avx2::sum8(_mm256_add_ps(low, high))
 		}
 	}
+	#[inline(always)]
+	unsafe fn largest(x: Self::F) -> f32 {
+		unsafe {
+			let x = Self::larger(x, _mm512_shuffle_f32x4::<0b0100_1110>(x, x));
+			let x = Self::larger(x, _mm512_shuffle_f32x4::<0b1011_0001>(x, x));
+			let x = Self::larger(x, _mm512_shuffle_ps::<0b0100_1110>(x, x));
+			_mm512_cvtss_f32(Self::larger(x, _mm512_shuffle_ps::<0b1011_0001>(x, x)))
+		}
+	}
 }

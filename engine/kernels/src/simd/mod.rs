@@ -69,6 +69,8 @@ pub(crate) trait Simd: Copy + 'static {
 	unsafe fn add_lanes(lanes: &mut [Self::F; 4], p: *const f32, n: usize);
 	/// The tree over the 16 lanes: 8, 4, 2, 1 apart.
 	unsafe fn sum_lanes(lanes: &[Self::F; 4]) -> f32;
+	/// The largest lane; any NaN gives NaN; of two zeros either one.
+	unsafe fn largest(x: Self::F) -> f32;
 }
 
 /// [`assay_semantics::float::exp`] in every lane.

@@ -155,4 +155,8 @@ impl Simd for Portable {
 		let s = [s[0] + s[4], s[1] + s[5], s[2] + s[6], s[3] + s[7]];
 		(s[0] + s[2]) + (s[1] + s[3])
 	}
+	#[inline(always)]
+	unsafe fn largest(x: Self::F) -> f32 {
+		x.into_iter().fold(f32::NEG_INFINITY, float::max)
+	}
 }

@@ -1,0 +1,206 @@
+//! Operators on single elements, over elements that lie together.
+
+use crate::{
+	kernel,
+	simd::{self, Simd},
+	Isa,
+};
+use assay_semantics::ops::{Binary, Unary};
+
+/// Whether there is a kernel.
+pub(crate) fn has_unary(op: Unary) -> bool {
+	use Unary::*;
+	matches!(op, Relu | Neg | Abs | Exp | ExpSoftmax | Sigmoid | Tanh | Reciprocal | Sqrt | Erf)
+}
+
+/// Whether there is a kernel.
+pub(crate) fn has_binary(op: Binary) -> bool {
+	use Binary::*;
+	matches!(op, Add | Sub | Mul | Div | Max | Min)
+}
+
+/// The other side of a binary operator over rows.
+#[derive(Clone, Copy)]
+pub(crate) enum Other {
+	/// As many elements.
+	Run(*const f32),
+	/// One element.
+	One(f32),
+	/// One element for each row.
+	Each(*const f32),
+	/// The same row for each.
+	Row(*const f32),
+}
+
+macro_rules! each {
+	($S:ident, $x:expr, $y:expr, $n:expr, |$v:ident| $value:expr) => {{
+		let (x, y, n): (*const f32, *mut f32, usize) = ($x, $y, $n);
+		let mut i = 0;
+		while i + $S::LANES <= n {
+			let $v = $S::load(x.add(i));
+			$S::store(y.add(i), $value);
+			i += $S::LANES;
+		}
+		if i < n {
+			let $v = $S::load_n(x.add(i), n - i);
+			$S::store_n(y.add(i), n - i, $value);
+		}
+	}};
+	($S:ident, $x:expr, $other:expr, $y:expr, $n:expr, |$v:ident, $w:ident| $value:expr) => {{
+		let (x, other, y, n): (*const f32, *const f32, *mut f32, usize) = ($x, $other, $y, $n);
+		let mut i = 0;
+		while i + $S::LANES <= n {
+			let ($v, $w) = ($S::load(x.add(i)), $S::load(other.add(i)));
+			$S::store(y.add(i), $value);
+			i += $S::LANES;
+		}
+		if i < n {
+			let ($v, $w) = ($S::load_n(x.add(i), n - i), $S::load_n(other.add(i), n - i));
+			$S::store_n(y.add(i), n - i, $value);
+		}
+	}};
+}
+
+macro_rules! both {
+	($S:ident, $on:ident, |$v:ident, $w:ident| $value:expr) => {{
+		let &Two { x, other, y, rows, n } = $on;
+		match other {
+			Other::Run(other) => each!($S, x, other, y, rows * n, |$v, $w| $value),
+			Other::One(other) => {
+				let $w = $S::splat(other);
+				each!($S, x, y, rows * n, |$v| $value)
+			}
+			Other::Each(other) => {
+				for r in 0..rows {
+					let $w = $S::splat(*other.add(r));
+					each!($S, x.add(r * n), y.add(r * n), n, |$v| $value)
+				}
+			}
+			Other::Row(other) => {
+				for r in 0..rows {
+					each!($S, x.add(r * n), other, y.add(r * n), n, |$v, $w| $value)
+				}
+			}
+		}
+	}};
+}
+
+kernel!(
+	/// A function of `n` elements. `x` may be `y`.
+	pub(crate) fn unary(op: Unary, x: *const f32, y: *mut f32, n: usize) = unary_body
+);
+
+#[inline(always)]
+unsafe fn unary_body<S: Simd>(op: Unary, x: *const f32, y: *mut f32, n: usize) {
+	// SAFETY: the caller's: `n` elements.
+	#[allow(unreachable_patterns)]
+	unsafe {
+		match op {
+			Unary::Relu => each!(S, x, y, n, |v| S::relu(v)),
+			Unary::Neg => each!(S, x, y, n, |v| S::neg(v)),
+			Unary::Abs => each!(S, x, y, n, |v| S::abs(v)),
+			Unary::Exp => each!(S, x, y, n, |v| S::flush(simd::exp::<S>(v))),
+			Unary::ExpSoftmax => each!(S, x, y, n, |v| simd::exp_softmax::<S>(v)),
+			Unary::Sigmoid => each!(S, x, y, n, |v| S::flush(simd::sigmoid::<S>(v))),
+			Unary::Tanh => each!(S, x, y, n, |v| S::flush(simd::tanh::<S>(v))),
+			Unary::Reciprocal => each!(S, x, y, n, |v| S::flush(S::div(S::splat(1.0), v))),
+			Unary::Erf => each!(S, x, y, n, |v| S::flush(simd::erf::<S>(v))),
+			Unary::Sqrt => each!(S, x, y, n, |v| S::sqrt(v)),
+			_ => unreachable!("no kernel"),
+		}
+	}
+}
+
+/// The operands and the value of a binary operator: `rows` rows of `n` elements. `x` and what runs along may be `y`.
+#[derive(Clone, Copy)]
+pub(crate) struct Two {
+	pub(crate) x: *const f32,
+	pub(crate) other: Other,
+	pub(crate) y: *mut f32,
+	pub(crate) rows: usize,
+	pub(crate) n: usize,
+}
+
+/// A function of two elements; with `swap`, `x` is the second operand.
+///
+/// # Safety
+///
+/// The operands are there.
+pub(crate) unsafe fn binary(isa: Isa, op: Binary, on: &Two, swap: bool) {
+	// Times the reciprocal of a power of two is the same number before rounding.
+	if let (Binary::Div, Other::One(y), false) = (op, on.other, swap) {
+		if y.to_bits() & 0x007f_ffff == 0 && y.is_normal() && (1.0 / y).is_normal() {
+			// SAFETY: the caller's.
+			return unsafe { two(isa, Binary::Mul, &Two { other: Other::One(1.0 / y), ..*on }, false) };
+		}
+	}
+	// SAFETY: the caller's.
+	unsafe { two(isa, op, on, swap) }
+}
+
+kernel!(fn two(op: Binary, on: &Two, swap: bool) = two_body);
+
+#[inline(always)]
+unsafe fn two_body<S: Simd>(op: Binary, on: &Two, swap: bool) {
+	// SAFETY: the caller's.
+	#[allow(unreachable_patterns)]
+	unsafe {
+		match (op, swap) {
+			(Binary::Add, _) => both!(S, on, |v, w| S::flush(S::add(v, w))),
+			(Binary::Sub, false) => both!(S, on, |v, w| S::flush(S::sub(v, w))),
+			(Binary::Sub, true) => both!(S, on, |v, w| S::flush(S::sub(w, v))),
+			(Binary::Mul, _) => both!(S, on, |v, w| S::flush(S::mul(v, w))),
+			(Binary::Div, false) => both!(S, on, |v, w| S::flush(S::div(v, w))),
+			(Binary::Div, true) => both!(S, on, |v, w| S::flush(S::div(w, v))),
+			(Binary::Max, _) => both!(S, on, |v, w| S::max(v, w)),
+			(Binary::Min, _) => both!(S, on, |v, w| S::min(v, w)),
+			_ => unreachable!("no kernel"),
+		}
+	}
+}
+
+kernel!(
+	/// `c ? a : b` of `n` elements. What runs along may be `y`.
+	pub(crate) fn select(c: *const u8, a: Other, b: Other, y: *mut f32, n: usize) = select_body
+);
+
+#[inline(always)]
+unsafe fn select_body<S: Simd>(c: *const u8, a: Other, b: Other, y: *mut f32, n: usize) {
+	let _ = S::LANES;
+	// Bits are moved, so the compiler's own vectors will do.
+	macro_rules! pick {
+		($i:ident, $a:expr, $b:expr) => {
+			for $i in 0..n {
+				let (a, b): (f32, f32) = ($a, $b);
+				*y.add($i) = if *c.add($i) != 0 { a } else { b };
+			}
+		};
+	}
+	// SAFETY: the caller's: `n` elements.
+	unsafe {
+		match (a, b) {
+			(Other::Run(a), Other::Run(b)) => pick!(i, *a.add(i), *b.add(i)),
+			(Other::Run(a), Other::One(b)) => pick!(i, *a.add(i), b),
+			(Other::One(a), Other::Run(b)) => pick!(i, a, *b.add(i)),
+			(Other::One(a), Other::One(b)) => pick!(i, a, b),
+			_ => unreachable!("operands run along or stay"),
+		}
+	}
+}
+
+kernel!(
+	/// Flushes subnormals in place.
+	fn flush_in_place(x: *mut f32, n: usize) = flush_body
+);
+
+#[inline(always)]
+unsafe fn flush_body<S: Simd>(x: *mut f32, n: usize) {
+	// SAFETY: the caller's: `n` elements.
+	unsafe { each!(S, x, x, n, |v| S::flush(v)) }
+}
+
+/// Flushes subnormals in place.
+pub(crate) fn flush(isa: Isa, x: &mut [f32]) {
+	// SAFETY: a slice is as long as it says.
+	unsafe { flush_in_place(isa, x.as_mut_ptr(), x.len()) }
+}
