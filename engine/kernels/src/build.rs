@@ -6,10 +6,11 @@ use crate::{
 	fold,
 	group::{Follow, Fused, Group},
 	memory::Buffer,
-	movement::{movement, window},
+	movement::window,
 	pick,
 	pool::Pool,
 	step::{After, Loc, Step, Work},
+	views::{Outward, View},
 	Isa,
 };
 use assay_semantics::{
@@ -40,6 +41,10 @@ pub(crate) struct Builder<'a> {
 	pub(crate) alias: Vec<ValueId>,
 	/// Values that are columns of a larger one.
 	pub(crate) regions: HashMap<ValueId, Region>,
+	/// Values that are elements of another's memory.
+	pub(crate) views: HashMap<ValueId, View>,
+	/// Products that are written as the Transpose that follows them.
+	pub(crate) outward: HashMap<ValueId, Outward>,
 }
 
 /// Lays out a plan. `fuse` runs operators together and computes only what the outputs need; without it, every value is
@@ -54,6 +59,8 @@ pub(crate) fn build(model: &Model, isa: Isa, pool: &Pool, fuse: bool) -> Result<
 		weights: HashMap::new(),
 		alias: (0..nodes.len() as ValueId).collect(),
 		regions: HashMap::new(),
+		views: HashMap::new(),
+		outward: HashMap::new(),
 	};
 	for v in model.first_output()..nodes.len() {
 		builder.readers[v] += 1;
@@ -64,12 +71,7 @@ pub(crate) fn build(model: &Model, isa: Isa, pool: &Pool, fuse: bool) -> Result<
 		}
 	}
 	let groups = builder.groups(fuse);
-	for group in &groups {
-		if let ([v], Some(Op::Reshape(_))) = (group.nodes.as_slice(), nodes.get(group.nodes[0] as usize).map(|n| &n.op))
-		{
-			builder.alias[*v as usize] = builder.alias[nodes[*v as usize].inputs[0] as usize];
-		}
-	}
+	builder.look(&groups, fuse);
 	if fuse {
 		builder.place(&groups);
 	}
@@ -140,9 +142,9 @@ impl Builder<'_> {
 		let mut ends: HashMap<usize, Vec<Slot>> = HashMap::new();
 		for (at, node) in nodes.iter().enumerate() {
 			match node.op {
-				Op::Input(_) => {
+				Op::Input(i) => {
 					let slot = arena.take(bytes(&node.ty));
-					locs[at] = Some(Loc::Arena(slot.start));
+					locs[at] = Some(Loc::Input(i as usize, slot.start));
 					// Inputs that nobody reads are written all the same: they need their place before the first step only.
 					ends.entry(last[at]).or_default().push(slot);
 				}
@@ -154,10 +156,12 @@ impl Builder<'_> {
 		for (at, group) in groups.into_iter().enumerate() {
 			let Some(v) = group.nodes.last().copied() else { continue };
 			let root = self.alias[v as usize];
-			let ty = self.ty(v).clone();
 			if root != v {
 				locs[v as usize] = locs[root as usize];
-				steps.push(Step { value: v, work: Work::None, out: locs[v as usize].unwrap_or(Loc::Arena(0)), ty });
+				if !self.is_elsewhere(v) {
+					let (out, ty) = (locs[v as usize].unwrap_or(Loc::Arena(0)), self.ty(v).clone());
+					steps.push(Step { value: v, work: Work::None, out, ty });
+				}
 			} else {
 				// Columns of a larger value lie where that one lies, which then lives from now on.
 				let region = self.regions.get(&v).copied();
@@ -179,7 +183,9 @@ impl Builder<'_> {
 					Loc::Arena(slot.start)
 				};
 				let work = self.work(&group, &locs, &mut scratch)?;
-				steps.push(Step { value: v, work, out, ty });
+				let value = self.outward.get(&v).map_or(v, |outward| outward.value);
+				let ty = self.ty(value).clone();
+				steps.push(Step { value, work, out, ty });
 			}
 			ends.remove(&at).unwrap_or_default().into_iter().for_each(|slot| arena.give(slot));
 		}
@@ -248,12 +254,12 @@ impl Builder<'_> {
 						self.keep(loc(v)?)?;
 					}
 				}
+				let tail = group.nodes.last().copied().unwrap_or(head);
 				return match &node.op {
 					Op::Conv(conv) => self.conv(&node, conv, &ins, then, scratch),
-					_ => self.mat_mul(&node, &ins, then, scratch),
+					_ => self.mat_mul(&node, tail, &ins, then, scratch),
 				}
 				.map(|mut work| {
-					let tail = group.nodes.last().copied().unwrap_or(head);
 					if let (Work::Gemm { gemm, span, .. }, Some(region)) = (&mut work, self.regions.get(&tail)) {
 						gemm.ldc = region.pitch;
 						*span = self.span(tail);
@@ -265,12 +271,9 @@ impl Builder<'_> {
 		}
 		let tys: Vec<TensorType> = node.inputs.iter().map(|v| self.ty(*v).clone()).collect();
 		let work = match &node.op {
-			Op::Concat(_)
-				if self.regions.contains_key(&head) || node.inputs.iter().any(|v| self.regions.contains_key(v)) =>
-			{
-				Some(self.concat(head, &node, &tys, &ins))
+			Op::Reshape(_) | Op::Transpose(_) | Op::Slice(_) | Op::Expand(_) | Op::Concat(_) | Op::Pad(_) => {
+				self.movement(head, &node, &ins)
 			}
-			Op::Transpose(_) | Op::Slice(_) | Op::Expand(_) | Op::Concat(_) | Op::Pad(_) => movement(&node, &tys, &ins),
 			Op::Reduce(reduce) => fold::Kind::of(reduce.kind)
 				.filter(|_| node.ty.dtype == DType::F32)
 				.and_then(|kind| fold::Reduce::new(kind, &tys[0].dims, &reduce.axes))

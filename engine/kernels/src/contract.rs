@@ -1,38 +1,30 @@
 //! Contractions of a plan: MatMul and Conv as products over panels.
 
 use crate::{
-	build::{elements, sizes, strides, three, Builder},
+	build::{elements, sizes, three, Builder},
 	depthwise::Depthwise,
-	gemm::{self, blocks, pack, panel_floats, Border, Gemm, Lines, Product, Run, Strip},
+	gemm::{self, blocks, pack, panel_floats, Border, Columns, Gemm, Lines, Product, Run, Strip},
 	memory::Buffer,
+	pointwise::flush,
 	step::{After, Loc, Right, Work},
+	views::row_major,
 };
-use assay_semantics::{float, ops::Conv, EvalError, Node};
+use assay_semantics::{float, ops::Conv, EvalError, Node, ValueId};
 
 impl Builder<'_> {
-	/// A weight's panels, or the place where the panels of a computed operand go.
-	fn right(
-		&mut self,
-		loc: Loc,
-		sets: usize,
-		n: usize,
-		k: usize,
-		scratch: &mut dyn FnMut(usize) -> Loc,
-	) -> Result<Right, EvalError> {
-		let panel = 2 * self.isa.lanes();
-		let size = panel_floats(panel, n, k);
-		let Loc::Weight(i) = loc else {
-			return Ok(Right::Computed { from: loc, panels: scratch(sets * size * 4), sets, n, k });
-		};
-		let tensor = &self.model.weights()[i];
+	/// A weight's panels: sets of `n` columns of `k` elements, one after the other.
+	fn packed(&mut self, weight: usize, sets: usize, n: usize, k: usize) -> Result<Right, EvalError> {
+		let size = panel_floats(2 * self.isa.lanes(), n, k);
+		let tensor = &self.model.weights()[weight];
 		let mut buffer = Buffer::new(sets * size * 4).ok_or(EvalError::Memory)?;
 		let mut raw = Buffer::new(n * k * 4).ok_or(EvalError::Memory)?;
 		for set in 0..sets {
 			// Through a copy, as a tensor's bytes have no alignment.
 			let from = &tensor.bytes[set * n * k * 4..][..n * k * 4];
 			raw.bytes_mut()[..from.len()].copy_from_slice(from);
+			flush(self.isa, raw.floats_mut());
 			let to = &mut buffer.floats_mut()[set * size..][..size];
-			pack(self.pool, panel, n, k, raw.floats(), to, |x| f32::from_bits(float::store(x)));
+			pack(self.isa, self.pool, &[0], Columns::together(n, k), raw.floats(), to);
 		}
 		Ok(Right::Packed(buffer))
 	}
@@ -40,6 +32,7 @@ impl Builder<'_> {
 	pub(crate) fn mat_mul(
 		&mut self,
 		node: &Node,
+		tail: ValueId,
 		ins: &[Loc],
 		then: Vec<After>,
 		scratch: &mut dyn FnMut(usize) -> Loc,
@@ -52,34 +45,65 @@ impl Builder<'_> {
 			return Err(EvalError::Memory);
 		};
 		let (m, n, k) = (*m, *n, *k);
+		let (left, right) = (self.view_of(node.inputs[0]), self.view_of(node.inputs[1]));
+		let to = self.outward.get(&tail).map_or_else(|| row_major(&out), |outward| outward.strides.clone());
 		let sets: usize = batch_b.iter().product();
 		let count: usize = batch.iter().product();
 		let size = panel_floats(2 * self.isa.lanes(), n, k);
-		let right = self.right(ins[1], sets, n, k, scratch)?;
-		let whole: usize = batch_a.iter().product::<usize>() * m * k;
-		let lines = |rows: usize| Lines { count: [1; 3], stride: [0; 3], width: rows, step: k };
-		let (lines, products) = if sets == 1 && batch_a.iter().product::<usize>() == count {
-			// One right operand: all rows are one product.
-			(lines(count * m), vec![Product { a: 0, b: 0, c: 0 }])
-		} else {
-			let at = |i: usize, dims: &[usize]| -> usize {
-				let (mut rest, mut index) = (i, 0);
-				let own = strides(dims);
-				for axis in (0..batch.len()).rev() {
-					let c = rest % batch[axis];
-					rest /= batch[axis];
-					if let Some(axis) = (axis + dims.len()).checked_sub(batch.len()) {
-						index += if dims[axis] == 1 { 0 } else { c * own[axis] };
-					}
+		// Where element 0 of product `i` is in an operand with these leading dimensions.
+		let at = |i: usize, dims: &[usize], strides: &[isize]| -> usize {
+			let (mut rest, mut index) = (i, 0);
+			for axis in (0..batch.len()).rev() {
+				let c = rest % batch[axis];
+				rest /= batch[axis];
+				if let Some(axis) = (axis + dims.len()).checked_sub(batch.len()) {
+					index += if dims[axis] == 1 { 0 } else { c * strides[axis] as usize };
 				}
-				index
-			};
-			let product = |i| Product { a: at(i, batch_a) * m * k, b: at(i, batch_b) * size, c: i * m * n };
-			(lines(m), (0..count).map(product).collect())
+			}
+			index
 		};
-		let gemm =
-			Gemm { lines, blocks: blocks([Run { offset: 0, len: k }]), k, n, ldc: n, ldt: n, products, strip: None };
+		// One right operand: all rows are one product, if they are at one distance on both sides.
+		let rows_a = (sets == 1 && batch_a == batch).then(|| joined(&a[..a.len() - 1], &left.strides)).flatten();
+		let rows_to = joined(&out[..out.len() - 1], &to);
+		let (rows, step, ldc, products) = match (rows_a, rows_to) {
+			(Some(step), Some(ldc)) => {
+				let all = Product { a: left.start as usize, b: 0, c: 0 };
+				(count * m, step.unwrap_or(k), ldc.unwrap_or(n), vec![all])
+			}
+			_ => {
+				let packed = row_major(&[batch_b, &[size]].concat());
+				let product = |i| Product {
+					a: left.start as usize + at(i, batch_a, &left.strides),
+					b: at(i, batch_b, &packed),
+					c: at(i, batch, &to),
+				};
+				let distance = |strides: &[isize], i: usize, one: usize| if m == 1 { one } else { strides[i] as usize };
+				let step = distance(&left.strides, a.len() - 2, k);
+				(m, step, distance(&to, out.len() - 2, n), (0..count).map(product).collect())
+			}
+		};
+		let right = match ins[1] {
+			Loc::Weight(i) => self.packed(i, sets, n, k)?,
+			from => {
+				let [.., column, step] = right.strides[..] else { return Err(EvalError::Memory) };
+				let whole = row_major(&[batch_b, &[1]].concat());
+				let starts = (0..sets).map(|i| {
+					let index = batch_b.iter().enumerate().map(|(axis, d)| {
+						let own = whole[axis] as usize;
+						(i / own.max(1)) % d * right.strides[axis] as usize
+					});
+					right.start as usize + index.sum::<usize>()
+				});
+				let columns = Columns { n, k, column: column as usize, step: step as usize };
+				let whole = elements(self.ty(right.base));
+				Right::Computed { from, whole, panels: scratch(sets * size * 4), sets: starts.collect(), columns }
+			}
+		};
+		let lines = Lines { count: [1; 3], stride: [0; 3], width: rows, step };
+		let blocks = blocks([Run { offset: 0, len: k }]);
+		let gemm = Gemm { lines, blocks, k, n, ldc, ldt: n, products, strip: None };
 		self.keep(ins[0])?;
+		let whole = elements(self.ty(left.base));
 		Ok(Work::Gemm { gemm, left: ins[0], whole, right, border: None, then, span: elements(&node.ty) })
 	}
 
@@ -156,7 +180,16 @@ impl Builder<'_> {
 		}
 		let columns = o / groups;
 		let size = panel_floats(2 * self.isa.lanes(), columns, k);
-		let right = self.right(ins[1], groups, columns, k, scratch)?;
+		let right = match ins[1] {
+			Loc::Weight(i) => self.packed(i, groups, columns, k)?,
+			from => Right::Computed {
+				from,
+				whole: o * k,
+				panels: scratch(groups * size * 4),
+				sets: (0..groups).map(|group| group * columns * k).collect(),
+				columns: Columns::together(columns, k),
+			},
+		};
 		let products = (0..groups).map(|g| Product { a: g * depth, b: g * size, c: g * columns }).collect();
 		let runs = taps.iter().map(|tap| Run { offset: *tap, len: depth });
 		let whole = n * input.iter().product::<usize>() * c;
@@ -164,4 +197,17 @@ impl Builder<'_> {
 		let gemm = Gemm { lines, blocks: gemm::blocks(runs), k, n: columns, ldc: o, ldt: o, products, strip };
 		Ok(Work::Gemm { gemm, left: ins[0], whole, right, border: bordered, then, span: elements(&node.ty) })
 	}
+}
+
+/// The distance between rows along all these axes together; none if it changes, and inside none if there is one row.
+fn joined(dims: &[usize], strides: &[isize]) -> Option<Option<usize>> {
+	let mut rows: Option<(usize, isize)> = None;
+	for (d, s) in dims.iter().zip(strides).rev().filter(|(d, _)| **d != 1) {
+		rows = Some(match rows {
+			None => (*d, *s),
+			Some((len, step)) if *s == step * len as isize => (len * d, step),
+			Some(_) => return None,
+		});
+	}
+	Some(rows.map(|(_, step)| step as usize))
 }

@@ -304,16 +304,45 @@ unsafe fn maximum_body<S: Simd>(x: *const f32, taps: &Taps, y: *mut f32, channel
 	}
 }
 
+/// The sum over a block of `N` taps, at most sixteen: one for each lane. Lanes without any would add +0, which only changes the
+/// sign of a zero, and the total that this is added to is +0.
+#[inline(always)]
+unsafe fn few<S: Simd, const N: usize>(x: *const f32, taps: &Taps, n: usize) -> S::F {
+	// SAFETY: the caller's: `n` elements at each tap.
+	unsafe {
+		let mut lanes = [S::splat(0.0); N];
+		for (lane, (_, at)) in lanes.iter_mut().zip(taps) {
+			*lane = get::<S>(x.add(*at), n);
+		}
+		let mut live = N;
+		for width in [8, 4, 2, 1] {
+			for i in width..live {
+				lanes[i - width] = S::add(lanes[i - width], lanes[i]);
+			}
+			live = live.min(width);
+		}
+		lanes[0]
+	}
+}
+
 kernel!(fn average(x: *const f32, taps: &Taps, count: f32, y: *mut f32, channels: usize) = average_body);
 
 #[inline(always)]
 unsafe fn average_body<S: Simd>(x: *const f32, taps: &Taps, count: f32, y: *mut f32, channels: usize) {
 	// SAFETY: the caller's: `channels` elements at each tap, and as many outputs.
 	unsafe {
+		let is_whole = taps.last().is_some_and(|(r, _)| r + 1 == taps.len());
 		let mut c = 0;
 		while c < channels {
 			let n = S::LANES.min(channels - c);
 			let mut total = S::splat(0.0);
+			// What is usual, in registers.
+			if is_whole && (taps.len() == 9 || taps.len() == 4) {
+				let sum = if taps.len() == 9 { few::<S, 9>(x.add(c), taps, n) } else { few::<S, 4>(x.add(c), taps, n) };
+				S::store_n(y.add(c), n, S::flush(S::div(S::add(total, sum), S::splat(count))));
+				c += n;
+				continue;
+			}
 			// Blocks of which nothing is inside would add +0 to a sum that is never -0.
 			for block in taps.chunk_by(|(a, _), (b, _)| a / STRIDED_BLOCK == b / STRIDED_BLOCK) {
 				let mut lanes = [S::splat(0.0); 16];

@@ -116,7 +116,8 @@ impl Builder<'_> {
 		}
 	}
 
-	fn is_contraction(&self, v: ValueId) -> bool {
+	/// Whether a node is a contraction that has a kernel.
+	pub(crate) fn is_contraction(&self, v: ValueId) -> bool {
 		let node = self.node(v);
 		match &node.op {
 			Op::Conv(conv) => self.is_conv(v, conv),

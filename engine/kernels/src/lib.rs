@@ -44,6 +44,7 @@ mod pool;
 mod program;
 mod simd;
 mod step;
+mod views;
 
 pub use check::{self_test, Mismatch};
 pub use isa::{Isa, UnknownIsa, ISA_VARIABLE};

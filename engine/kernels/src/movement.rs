@@ -1,10 +1,11 @@
 //! Movements of elements, and pools, as steps.
 
 use crate::{
-	build::{bytes, elements, sizes, strides, three, Builder},
+	build::{bytes, sizes, three, Builder},
 	copy::{Axis, Copy},
 	fold,
 	step::{Loc, Work},
+	views::{row_major, View},
 };
 use assay_semantics::{
 	ops::{self, PoolKind},
@@ -12,77 +13,75 @@ use assay_semantics::{
 };
 
 impl Builder<'_> {
-	/// A Concat along the last axis of which some operands are in their places, or which is in that of another.
-	pub(crate) fn concat(&self, v: ValueId, node: &Node, tys: &[TensorType], ins: &[Loc]) -> Work {
-		let columns = |ty: &TensorType| ty.dims.last().map_or(1, |d| *d as usize);
-		let pitch = self.regions.get(&v).map_or(columns(&node.ty), |region| region.pitch);
-		let (mut copies, mut along) = (Vec::new(), 0);
-		for ((operand, ty), loc) in node.inputs.iter().zip(tys).zip(ins) {
-			let n = columns(ty);
-			if !self.regions.contains_key(operand) && elements(ty) > 0 {
-				let axes = [
-					Axis { len: elements(ty) / n, from: n as isize, to: pitch as isize },
-					Axis { len: n, from: 1, to: 1 },
-				];
-				copies.push((Copy::new(axes, 0, along as isize), *loc, bytes(ty)));
+	/// A movement of elements as copies; none where an operand is not as expected. What is in its place is not copied.
+	pub(crate) fn movement(&self, v: ValueId, node: &Node, ins: &[Loc]) -> Option<Work> {
+		let out = sizes(&node.ty.dims);
+		let to = self.strides_of(v);
+		let mut fill = None;
+		let mut copies = Vec::new();
+		let mut copy = |i: usize, axes: Vec<(usize, isize, isize)>, from: isize, start: isize| {
+			let axes = axes.into_iter().map(|(len, from, to)| Axis { len, from, to });
+			let base = self.view_of(node.inputs[i]).base;
+			copies.push((Copy::new(axes, from, start), ins[i], bytes(self.ty(base))));
+		};
+		let first = *node.inputs.first()?;
+		let dims = sizes(&self.ty(first).dims);
+		let View { start: begin, strides: own, .. } = self.view_of(first);
+		match &node.op {
+			// The operand is a view: its elements are put in order.
+			Op::Reshape(_) => {
+				let axes = dims.iter().zip(&own).zip(row_major(&dims)).map(|((d, from), to)| (*d, *from, to));
+				copy(0, axes.collect(), begin, 0);
 			}
-			along += n;
+			Op::Transpose(op) => {
+				let axes = op.perm.iter().zip(&out).zip(&to).map(|((p, d), to)| (*d, own[usize::from(*p)], *to));
+				copy(0, axes.collect(), begin, 0);
+			}
+			Op::Slice(op) => {
+				let axes = (0..out.len()).map(|i| (out[i], own[i] * op.steps[i] as isize, to[i]));
+				let start = op.starts.iter().zip(&own).map(|(s, own)| *s as isize * own).sum::<isize>();
+				copy(0, axes.collect(), begin + start, 0);
+			}
+			Op::Expand(_) => {
+				let skip = out.len() - dims.len();
+				let axes = (0..out.len()).map(|i| {
+					let from = i.checked_sub(skip).map_or(0, |j| if dims[j] == 1 { 0 } else { own[j] });
+					(out[i], from, to[i])
+				});
+				copy(0, axes.collect(), begin, 0);
+			}
+			Op::Concat(op) => {
+				let axis = usize::from(op.axis);
+				let mut along = 0;
+				for (i, operand) in node.inputs.iter().enumerate() {
+					let dims = sizes(&self.ty(*operand).dims);
+					let from = self.view_of(*operand);
+					if !self.regions.contains_key(operand) {
+						let axes = (0..out.len()).map(|i| (dims[i], from.strides[i], to[i]));
+						copy(i, axes.collect(), from.start, along * to[axis]);
+					}
+					along += dims[axis] as isize;
+				}
+			}
+			Op::Pad(op) => {
+				fill = Some(ops::canonical(node.ty.dtype, op.value));
+				let axes = (0..out.len()).map(|i| (dims[i], own[i], to[i]));
+				let start = op.before.iter().zip(&to).map(|(b, to)| *b as isize * to).sum::<isize>();
+				copy(0, axes.collect(), begin, start);
+			}
+			_ => return None,
 		}
-		Work::Move { fill: None, copies, span: self.span(v) }
+		Some(Work::Move { fill, copies, span: self.span(v) })
 	}
-}
 
-/// A movement of elements as copies; none where an operand is not as expected.
-pub(crate) fn movement(node: &Node, tys: &[TensorType], ins: &[Loc]) -> Option<Work> {
-	let out = sizes(&node.ty.dims);
-	let to = strides(&out);
-	let mut fill = None;
-	let mut copies = Vec::new();
-	let mut copy = |loc: Loc, ty: &TensorType, axes: Vec<(usize, isize, usize)>, from: isize, start: usize| {
-		let axes = axes.into_iter().map(|(len, from, to)| Axis { len, from, to: to as isize });
-		copies.push((Copy::new(axes, from, start as isize), loc, bytes(ty)));
-	};
-	let ty = tys.first()?;
-	let dims = sizes(&ty.dims);
-	let own = strides(&dims);
-	match &node.op {
-		Op::Transpose(op) => {
-			let axes = op.perm.iter().zip(&out).zip(&to).map(|((p, d), to)| (*d, own[usize::from(*p)] as isize, *to));
-			copy(ins[0], ty, axes.collect(), 0, 0);
+	/// Elements from one to the next along each axis of a value, where it is written.
+	fn strides_of(&self, v: ValueId) -> Vec<isize> {
+		let mut dims = sizes(&self.ty(v).dims);
+		if let (Some(region), Some(last)) = (self.regions.get(&v), dims.last_mut()) {
+			*last = region.pitch;
 		}
-		Op::Slice(op) => {
-			let axes = (0..out.len()).map(|i| (out[i], own[i] as isize * op.steps[i] as isize, to[i]));
-			let start = op.starts.iter().zip(&own).map(|(s, own)| *s as usize * own).sum::<usize>();
-			copy(ins[0], ty, axes.collect(), start as isize, 0);
-		}
-		Op::Expand(_) => {
-			let skip = out.len() - dims.len();
-			let axes = (0..out.len()).map(|i| {
-				let from = i.checked_sub(skip).map_or(0, |j| if dims[j] == 1 { 0 } else { own[j] as isize });
-				(out[i], from, to[i])
-			});
-			copy(ins[0], ty, axes.collect(), 0, 0);
-		}
-		Op::Concat(op) => {
-			let axis = usize::from(op.axis);
-			let mut along = 0;
-			for (loc, ty) in ins.iter().zip(tys) {
-				let dims = sizes(&ty.dims);
-				let own = strides(&dims);
-				let axes = (0..out.len()).map(|i| (dims[i], own[i] as isize, to[i]));
-				copy(*loc, ty, axes.collect(), 0, along * to[axis]);
-				along += dims[axis];
-			}
-		}
-		Op::Pad(op) => {
-			fill = Some(ops::canonical(node.ty.dtype, op.value));
-			let axes = (0..out.len()).map(|i| (dims[i], own[i] as isize, to[i]));
-			let start = op.before.iter().zip(&to).map(|(b, to)| *b as usize * to).sum::<usize>();
-			copy(ins[0], ty, axes.collect(), 0, start);
-		}
-		_ => return None,
+		row_major(&dims)
 	}
-	Some(Work::Move { fill, copies, span: elements(&node.ty) })
 }
 
 /// A pool over at most three spatial axes.

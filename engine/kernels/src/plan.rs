@@ -5,7 +5,7 @@ use crate::{
 	isa::Modes,
 	memory::Buffer,
 	pool::Pool,
-	step::{canonicalise, tensor, Loc, Memory, Step, Work},
+	step::{canonicalise, is_ready, tensor, Loc, Memory, Step, Work},
 	Isa,
 };
 use assay_semantics::{EvalError, Model, Tensor, TensorType, ValueId};
@@ -120,8 +120,8 @@ impl Plan {
 
 	/// The outputs; or none, once `wanted`, which is asked after each step, says that nobody waits for them any more.
 	pub fn run_while(&self, inputs: &[Tensor], wanted: &dyn Fn() -> bool) -> Result<Option<Vec<Tensor>>, EvalError> {
-		let arena = self.begin(inputs)?;
-		let memory = Memory { arena: &arena, weights: &self.weights };
+		let (arena, inputs) = self.begin(inputs)?;
+		let memory = Memory { arena: &arena, weights: &self.weights, inputs: &inputs };
 		let _modes = Modes::set();
 		for step in &self.steps {
 			step.run(self.isa, &self.threads.0, &memory)?;
@@ -133,7 +133,7 @@ impl Plan {
 		let first = self.locs.len() - self.outputs.len();
 		let outputs = self.outputs.iter().zip(&self.locs[first..]).map(|(ty, loc)| {
 			let loc = loc.ok_or(EvalError::Memory)?;
-			Ok(tensor(&memory, loc, ty))
+			Ok(tensor(self.isa, &memory, loc, ty))
 		});
 		let outputs: Result<_, _> = outputs.collect();
 		self.end(arena);
@@ -147,12 +147,12 @@ impl Plan {
 		inputs: &[Tensor],
 		visit: &mut dyn FnMut(ValueId, &dyn Fn() -> Tensor) -> bool,
 	) -> Result<(), EvalError> {
-		let arena = self.begin(inputs)?;
-		let memory = Memory { arena: &arena, weights: &self.weights };
+		let (arena, inputs) = self.begin(inputs)?;
+		let memory = Memory { arena: &arena, weights: &self.weights, inputs: &inputs };
 		let _modes = Modes::set();
 		for step in &self.steps {
 			step.run(self.isa, &self.threads.0, &memory)?;
-			if !visit(step.value, &|| tensor(&memory, step.out, &step.ty)) {
+			if !visit(step.value, &|| tensor(self.isa, &memory, step.out, &step.ty)) {
 				break;
 			}
 		}
@@ -164,8 +164,8 @@ impl Plan {
 	pub fn profile(&self, inputs: &[Tensor], runs: usize) -> Result<Vec<(String, f64)>, EvalError> {
 		let mut times: Vec<(String, f64)> = self.steps.iter().map(|s| (s.describe(), f64::INFINITY)).collect();
 		for _ in 0..runs {
-			let arena = self.begin(inputs)?;
-			let memory = Memory { arena: &arena, weights: &self.weights };
+			let (arena, inputs) = self.begin(inputs)?;
+			let memory = Memory { arena: &arena, weights: &self.weights, inputs: &inputs };
 			let _modes = Modes::set();
 			for (step, (_, time)) in self.steps.iter().zip(&mut times) {
 				let start = std::time::Instant::now();
@@ -186,8 +186,8 @@ impl Plan {
 		self.steps.iter().filter_map(op).collect()
 	}
 
-	/// An arena with the inputs in it.
-	fn begin(&self, inputs: &[Tensor]) -> Result<Buffer, EvalError> {
+	/// An arena with those inputs in it that cannot be read where they are, and the others.
+	fn begin<'a>(&self, inputs: &'a [Tensor]) -> Result<(Buffer, Vec<Option<&'a [u8]>>), EvalError> {
 		if inputs.len() != self.inputs.len() {
 			return Err(EvalError::Inputs { expected: self.inputs.len(), got: inputs.len() });
 		}
@@ -201,15 +201,21 @@ impl Plan {
 			Some(arena) => arena,
 			None => Buffer::new(self.bytes).ok_or(EvalError::Memory)?,
 		};
-		let memory = Memory { arena: &arena, weights: &self.weights };
+		let memory = Memory { arena: &arena, weights: &self.weights, inputs: &[] };
+		let mut there = Vec::with_capacity(inputs.len());
 		let _modes = Modes::set();
 		for (tensor, loc) in inputs.iter().zip(&self.locs) {
+			if is_ready(self.isa, tensor.ty.dtype, &tensor.bytes) {
+				there.push(Some(&tensor.bytes[..]));
+				continue;
+			}
 			// SAFETY: no step runs yet, and no two inputs share memory.
 			let to = unsafe { memory.bytes_mut(loc.ok_or(EvalError::Memory)?, tensor.bytes.len()) };
 			to.copy_from_slice(&tensor.bytes);
 			canonicalise(self.isa, tensor.ty.dtype, to);
+			there.push(None);
 		}
-		Ok(arena)
+		Ok((arena, there))
 	}
 
 	fn end(&self, arena: Buffer) {

@@ -5,7 +5,10 @@ use crate::{
 	simd::{self, Simd},
 	Isa,
 };
-use assay_semantics::ops::{Binary, Unary};
+use assay_semantics::{
+	float,
+	ops::{Binary, Unary},
+};
 
 /// Whether there is a kernel.
 pub(crate) fn has_unary(op: Unary) -> bool {
@@ -203,4 +206,64 @@ unsafe fn flush_body<S: Simd>(x: *mut f32, n: usize) {
 pub(crate) fn flush(isa: Isa, x: &mut [f32]) {
 	// SAFETY: a slice is as long as it says.
 	unsafe { flush_in_place(isa, x.as_mut_ptr(), x.len()) }
+}
+
+kernel!(
+	/// Whether any of `n` elements is subnormal.
+	fn any_subnormal(x: *const f32, n: usize) -> bool = any_subnormal_body
+);
+
+#[inline(always)]
+unsafe fn any_subnormal_body<S: Simd>(x: *const f32, n: usize) -> bool {
+	// SAFETY: the caller's: `n` elements.
+	unsafe {
+		let (mut i, mut any) = (0, false);
+		while i + 4 * S::LANES <= n && !any {
+			for j in 0..4 {
+				any |= S::any_subnormal(S::load(x.add(i + j * S::LANES)));
+			}
+			i += 4 * S::LANES;
+		}
+		while i < n && !any {
+			any = S::any_subnormal(S::load_n(x.add(i), n - i));
+			i += S::LANES;
+		}
+		any
+	}
+}
+
+/// Whether any element is subnormal.
+pub(crate) fn has_subnormal(isa: Isa, x: &[f32]) -> bool {
+	// SAFETY: a slice is as long as it says.
+	unsafe { any_subnormal(isa, x.as_ptr(), x.len()) }
+}
+
+kernel!(
+	/// `n` elements with the canonical NaN.
+	fn canonical_to(x: *const f32, y: *mut f32, n: usize) = canonical_body
+);
+
+#[inline(always)]
+unsafe fn canonical_body<S: Simd>(x: *const f32, y: *mut f32, n: usize) {
+	// SAFETY: the caller's: `n` elements.
+	unsafe { each!(S, x, y, n, |v| S::canonical(v)) }
+}
+
+/// The bytes of f32 with the canonical NaN.
+pub(crate) fn canonical(isa: Isa, from: &[u8]) -> Vec<u8> {
+	let mut to = Vec::<u8>::with_capacity(from.len());
+	let n = from.len() / 4;
+	if !from.as_ptr().cast::<f32>().is_aligned() || !to.as_ptr().cast::<f32>().is_aligned() {
+		to.extend(from.as_chunks().0.iter().flat_map(|x| {
+			let x = u32::from_le_bytes(*x);
+			if f32::from_bits(x).is_nan() { float::NAN_BITS } else { x }.to_le_bytes()
+		}));
+		return to;
+	}
+	// SAFETY: both sides are aligned and have so many elements; those of the vector are written before it has them.
+	unsafe {
+		canonical_to(isa, from.as_ptr().cast(), to.as_mut_ptr().cast(), n);
+		to.set_len(4 * n);
+	}
+	to
 }

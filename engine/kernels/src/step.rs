@@ -4,15 +4,15 @@ use crate::{
 	copy::Copy,
 	depthwise::Depthwise,
 	fold,
-	gemm::{pack, panel_floats, Border, Gemm, Operands, Then},
+	gemm::{pack, panel_floats, Border, Columns, Gemm, Operands, Then},
 	memory::Buffer,
 	pick,
-	pointwise::flush,
+	pointwise::{canonical, flush, has_subnormal},
 	pool::Pool,
 	program::{Operand, Program},
 	Isa,
 };
-use assay_semantics::{evaluate_node, float, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
+use assay_semantics::{evaluate_node, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
 use std::collections::HashMap;
 
 /// Where a value is.
@@ -20,6 +20,8 @@ use std::collections::HashMap;
 pub(crate) enum Loc {
 	/// In the arena, from this byte on.
 	Arena(usize),
+	/// An input: where the caller has it if that can be read as it is, else in the arena from this byte on.
+	Input(usize, usize),
 	/// A weight.
 	Weight(usize),
 }
@@ -37,8 +39,8 @@ pub(crate) enum After {
 pub(crate) enum Right {
 	/// A weight, packed when the plan was made.
 	Packed(Buffer),
-	/// A value: `sets` of `n` columns of `k` elements, packed into `panels` each time.
-	Computed { from: Loc, panels: Loc, sets: usize, n: usize, k: usize },
+	/// A value of `whole` elements, packed into `panels` each time: columns from each of the elements `sets` on.
+	Computed { from: Loc, whole: usize, panels: Loc, sets: Vec<usize>, columns: Columns },
 }
 
 /// A border, and where the image goes that has it.
@@ -119,6 +121,8 @@ pub(crate) fn canonicalise(isa: Isa, dtype: DType, bytes: &mut [u8]) {
 /// The memory of one run.
 pub(crate) struct Memory<'a> {
 	pub(crate) arena: &'a Buffer,
+	/// Inputs that are read as they are.
+	pub(crate) inputs: &'a [Option<&'a [u8]>],
 	pub(crate) weights: &'a HashMap<usize, Buffer>,
 }
 
@@ -130,7 +134,10 @@ impl Memory<'_> {
 	/// Nothing writes there while the slice is used: the plan gives values that live together different memory.
 	pub(crate) unsafe fn bytes(&self, loc: Loc, len: usize) -> &[u8] {
 		match loc {
-			Loc::Arena(start) => {
+			Loc::Input(i, _) if self.inputs.get(i).is_some_and(|input| input.is_some()) => {
+				self.inputs.get(i).copied().flatten().map_or(&[], |bytes| &bytes[..len])
+			}
+			Loc::Arena(start) | Loc::Input(_, start) => {
 				assert!(start + len <= self.arena.bytes().len());
 				// SAFETY: inside the arena; the rest is the caller's.
 				unsafe { std::slice::from_raw_parts(self.arena.start().add(start), len) }
@@ -146,7 +153,7 @@ impl Memory<'_> {
 	/// Nothing else uses the memory while the slice is used.
 	#[allow(clippy::mut_from_ref)]
 	pub(crate) unsafe fn bytes_mut(&self, loc: Loc, len: usize) -> &mut [u8] {
-		let Loc::Arena(start) = loc else { return &mut [] };
+		let (Loc::Arena(start) | Loc::Input(_, start)) = loc else { return &mut [] };
 		assert!(start + len <= self.arena.bytes().len());
 		// SAFETY: inside the arena; the rest is the caller's.
 		unsafe { std::slice::from_raw_parts_mut(self.arena.start().add(start), len) }
@@ -230,16 +237,11 @@ impl Step {
 				unsafe {
 					let b = match right {
 						Right::Packed(buffer) => buffer.floats(),
-						Right::Computed { from, panels, sets, n, k } => {
-							let panel = 2 * isa.lanes();
-							let size = panel_floats(panel, *n, *k);
-							let to = memory.floats_mut(*panels, sets * size);
-							let from = memory.floats(*from, sets * n * k);
-							for set in 0..*sets {
-								let to = &mut to[set * size..][..size];
-								pack(pool, panel, *n, *k, &from[set * n * k..][..n * k], to, |x| x);
-							}
-							memory.floats(*panels, sets * size)
+						Right::Computed { from, whole, panels, sets, columns } => {
+							let size = sets.len() * panel_floats(2 * isa.lanes(), columns.n, columns.k);
+							let to = memory.floats_mut(*panels, size);
+							pack(isa, pool, sets, *columns, memory.floats(*from, *whole), to);
+							memory.floats(*panels, size)
 						}
 					};
 					let a = bordered(pool, memory, *left, *whole, border);
@@ -339,18 +341,24 @@ unsafe fn then_of(memory: &Memory, then: &[After], elements: usize, columns: usi
 	}
 }
 
+/// Whether a tensor of this type can be read where it is: it is aligned, and its elements are canonical but for NaN.
+pub(crate) fn is_ready(isa: Isa, dtype: DType, bytes: &[u8]) -> bool {
+	match dtype {
+		// SAFETY: any bits are an f32.
+		DType::F32 => match unsafe { bytes.align_to::<f32>() } {
+			([], floats, []) => !has_subnormal(isa, floats),
+			_ => false,
+		},
+		DType::Bool => bytes.iter().all(|b| *b <= 1),
+		_ => !dtype.is_float(),
+	}
+}
+
 /// The canonical tensor of a value.
-pub(crate) fn tensor(memory: &Memory, loc: Loc, ty: &TensorType) -> Tensor {
+pub(crate) fn tensor(isa: Isa, memory: &Memory, loc: Loc, ty: &TensorType) -> Tensor {
 	let n = ty.byte_len().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
 	// SAFETY: called between steps, when nothing is written.
-	let mut bytes = unsafe { memory.bytes(loc, n) }.to_vec();
-	if ty.dtype == DType::F32 {
-		for x in bytes.chunks_exact_mut(4) {
-			let bits = u32::from_le_bytes([x[0], x[1], x[2], x[3]]);
-			if f32::from_bits(bits).is_nan() {
-				x.copy_from_slice(&float::NAN_BITS.to_le_bytes());
-			}
-		}
-	}
+	let from = unsafe { memory.bytes(loc, n) };
+	let bytes = if ty.dtype == DType::F32 { canonical(isa, from) } else { from.to_vec() };
 	Tensor { ty: ty.clone(), bytes: bytes.into() }
 }

@@ -15,7 +15,7 @@ mod pack;
 mod task;
 
 pub(crate) use micro::{Run, Then};
-pub(crate) use pack::{pack, panel_floats, Border, Strip};
+pub(crate) use pack::{pack, panel_floats, Border, Columns, Strip};
 
 use crate::{
 	memory::{Buffer, Shared},
