@@ -26,8 +26,9 @@ pub(crate) struct Built {
 	pub(crate) locs: Vec<Option<Loc>>,
 	/// Weights that steps read as they are, canonical.
 	pub(crate) weights: HashMap<usize, Buffer>,
-	/// Bytes of the arena.
+	/// Bytes of the arena, and of the memory of the outputs.
 	pub(crate) arena: usize,
+	pub(crate) output: usize,
 }
 
 pub(crate) struct Builder<'a> {
@@ -137,7 +138,8 @@ impl Builder<'_> {
 		for v in self.model.first_output()..nodes.len() {
 			last[self.alias[v] as usize] = usize::MAX;
 		}
-		let mut arena = Arena::default();
+		// Outputs have memory of their own, which is given out with them.
+		let (mut arena, mut output) = (Arena::default(), Arena::default());
 		let mut locs: Vec<Option<Loc>> = vec![None; nodes.len()];
 		let mut ends: HashMap<usize, Vec<Slot>> = HashMap::new();
 		for (at, node) in nodes.iter().enumerate() {
@@ -166,16 +168,21 @@ impl Builder<'_> {
 				// Columns of a larger value lie where that one lies, which then lives from now on.
 				let region = self.regions.get(&v).copied();
 				let home = region.map_or(v, |region| region.root);
-				let start = match locs[home as usize] {
-					Some(Loc::Arena(start)) => start,
-					_ => {
-						let slot = arena.take(bytes(self.ty(home)));
-						ends.entry(last[home as usize]).or_default().push(slot);
-						locs[home as usize] = Some(Loc::Arena(slot.start));
-						slot.start
+				let whole = *locs[home as usize].get_or_insert_with(|| {
+					let size = bytes(self.ty(home));
+					if last[home as usize] == usize::MAX {
+						return Loc::Output(output.take(size).start);
 					}
+					let slot = arena.take(size);
+					ends.entry(last[home as usize]).or_default().push(slot);
+					Loc::Arena(slot.start)
+				});
+				let column = region.map_or(0, |region| 4 * region.column);
+				let out = match whole {
+					Loc::Arena(start) => Loc::Arena(start + column),
+					Loc::Output(start) => Loc::Output(start + column),
+					other => other,
 				};
-				let out = Loc::Arena(start + region.map_or(0, |region| 4 * region.column));
 				locs[v as usize] = Some(out);
 				let mut scratch = |bytes: usize| {
 					let slot = arena.take(bytes);
@@ -189,7 +196,7 @@ impl Builder<'_> {
 			}
 			ends.remove(&at).unwrap_or_default().into_iter().for_each(|slot| arena.give(slot));
 		}
-		Ok(Built { steps, locs, weights: self.weights, arena: arena.size() })
+		Ok(Built { steps, locs, weights: self.weights, arena: arena.size(), output: output.size() })
 	}
 
 	/// Elements from the first of a value to its last, where it lies.

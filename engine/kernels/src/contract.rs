@@ -46,6 +46,9 @@ impl Builder<'_> {
 		};
 		let (m, n, k) = (*m, *n, *k);
 		let (left, right) = (self.view_of(node.inputs[0]), self.view_of(node.inputs[1]));
+		let (Some(strides_a), Some(strides_b)) = (left.strides(), right.strides()) else {
+			return Err(EvalError::Memory);
+		};
 		let to = self.outward.get(&tail).map_or_else(|| row_major(&out), |outward| outward.strides.clone());
 		let sets: usize = batch_b.iter().product();
 		let count: usize = batch.iter().product();
@@ -63,7 +66,7 @@ impl Builder<'_> {
 			index
 		};
 		// One right operand: all rows are one product, if they are at one distance on both sides.
-		let rows_a = (sets == 1 && batch_a == batch).then(|| joined(&a[..a.len() - 1], &left.strides)).flatten();
+		let rows_a = (sets == 1 && batch_a == batch).then(|| joined(&a[..a.len() - 1], &strides_a)).flatten();
 		let rows_to = joined(&out[..out.len() - 1], &to);
 		let (rows, step, ldc, products) = match (rows_a, rows_to) {
 			(Some(step), Some(ldc)) => {
@@ -73,24 +76,24 @@ impl Builder<'_> {
 			_ => {
 				let packed = row_major(&[batch_b, &[size]].concat());
 				let product = |i| Product {
-					a: left.start as usize + at(i, batch_a, &left.strides),
+					a: left.start as usize + at(i, batch_a, &strides_a),
 					b: at(i, batch_b, &packed),
 					c: at(i, batch, &to),
 				};
 				let distance = |strides: &[isize], i: usize, one: usize| if m == 1 { one } else { strides[i] as usize };
-				let step = distance(&left.strides, a.len() - 2, k);
+				let step = distance(&strides_a, a.len() - 2, k);
 				(m, step, distance(&to, out.len() - 2, n), (0..count).map(product).collect())
 			}
 		};
 		let right = match ins[1] {
 			Loc::Weight(i) => self.packed(i, sets, n, k)?,
 			from => {
-				let [.., column, step] = right.strides[..] else { return Err(EvalError::Memory) };
+				let [.., column, step] = strides_b[..] else { return Err(EvalError::Memory) };
 				let whole = row_major(&[batch_b, &[1]].concat());
 				let starts = (0..sets).map(|i| {
 					let index = batch_b.iter().enumerate().map(|(axis, d)| {
 						let own = whole[axis] as usize;
-						(i / own.max(1)) % d * right.strides[axis] as usize
+						(i / own.max(1)) % d * strides_b[axis] as usize
 					});
 					right.start as usize + index.sum::<usize>()
 				});

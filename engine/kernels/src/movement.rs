@@ -1,7 +1,7 @@
 //! Movements of elements, and pools, as steps.
 
 use crate::{
-	build::{bytes, sizes, three, Builder},
+	build::{bytes, elements, sizes, three, Builder},
 	copy::{Axis, Copy},
 	fold,
 	step::{Loc, Work},
@@ -13,65 +13,64 @@ use assay_semantics::{
 };
 
 impl Builder<'_> {
-	/// A movement of elements as copies; none where an operand is not as expected. What is in its place is not copied.
+	/// A movement of elements as copies; none where that cannot be. What is in its place is not copied.
 	pub(crate) fn movement(&self, v: ValueId, node: &Node, ins: &[Loc]) -> Option<Work> {
-		let out = sizes(&node.ty.dims);
 		let to = self.strides_of(v);
-		let mut fill = None;
 		let mut copies = Vec::new();
-		let mut copy = |i: usize, axes: Vec<(usize, isize, isize)>, from: isize, start: isize| {
-			let axes = axes.into_iter().map(|(len, from, to)| Axis { len, from, to });
-			let base = self.view_of(node.inputs[i]).base;
-			copies.push((Copy::new(axes, from, start), ins[i], bytes(self.ty(base))));
+		// A view to the same axes of the value, from an element on.
+		let mut copy = |i: usize, view: View, start: isize| {
+			let axes = view.axes.iter().zip(&to).flat_map(|(along, to)| {
+				let mut inner: usize = along.iter().map(|(len, _)| len).product();
+				along.iter().map(move |(len, from)| {
+					inner /= len;
+					Axis { len: *len, from: *from, to: to * inner as isize }
+				})
+			});
+			copies.push((Copy::new(axes, view.start, start), ins[i], bytes(self.ty(view.base))));
 		};
+		let mut fill = None;
 		let first = *node.inputs.first()?;
-		let dims = sizes(&self.ty(first).dims);
-		let View { start: begin, strides: own, .. } = self.view_of(first);
 		match &node.op {
-			// The operand is a view: its elements are put in order.
-			Op::Reshape(_) => {
-				let axes = dims.iter().zip(&own).zip(row_major(&dims)).map(|((d, from), to)| (*d, *from, to));
-				copy(0, axes.collect(), begin, 0);
-			}
-			Op::Transpose(op) => {
-				let axes = op.perm.iter().zip(&out).zip(&to).map(|((p, d), to)| (*d, own[usize::from(*p)], *to));
-				copy(0, axes.collect(), begin, 0);
-			}
-			Op::Slice(op) => {
-				let axes = (0..out.len()).map(|i| (out[i], own[i] * op.steps[i] as isize, to[i]));
-				let start = op.starts.iter().zip(&own).map(|(s, own)| *s as isize * own).sum::<isize>();
-				copy(0, axes.collect(), begin + start, 0);
-			}
-			Op::Expand(_) => {
-				let skip = out.len() - dims.len();
-				let axes = (0..out.len()).map(|i| {
-					let from = i.checked_sub(skip).map_or(0, |j| if dims[j] == 1 { 0 } else { own[j] });
-					(out[i], from, to[i])
-				});
-				copy(0, axes.collect(), begin, 0);
-			}
 			Op::Concat(op) => {
 				let axis = usize::from(op.axis);
 				let mut along = 0;
 				for (i, operand) in node.inputs.iter().enumerate() {
-					let dims = sizes(&self.ty(*operand).dims);
-					let from = self.view_of(*operand);
-					if !self.regions.contains_key(operand) {
-						let axes = (0..out.len()).map(|i| (dims[i], from.strides[i], to[i]));
-						copy(i, axes.collect(), from.start, along * to[axis]);
+					let ty = self.ty(*operand);
+					if !self.regions.contains_key(operand) && elements(ty) > 0 {
+						copy(i, self.view_of(*operand), along * to[axis]);
 					}
-					along += dims[axis] as isize;
+					along += ty.dims[axis] as isize;
 				}
 			}
 			Op::Pad(op) => {
 				fill = Some(ops::canonical(node.ty.dtype, op.value));
-				let axes = (0..out.len()).map(|i| (dims[i], own[i], to[i]));
-				let start = op.before.iter().zip(&to).map(|(b, to)| *b as isize * to).sum::<isize>();
-				copy(0, axes.collect(), begin, start);
+				if elements(self.ty(first)) > 0 {
+					let start = op.before.iter().zip(&to).map(|(b, to)| *b as isize * to).sum::<isize>();
+					copy(0, self.view_of(first), start);
+				}
 			}
-			_ => return None,
+			_ if elements(&node.ty) == 0 => {}
+			// What is no view of its operand as that lies is one in the operand's own order.
+			Op::Reshape(_) => match self.view(v) {
+				Some(view) => copy(0, view, 0),
+				None => return self.in_order(v, first, ins),
+			},
+			_ => copy(0, self.view(v)?, 0),
 		}
 		Some(Work::Move { fill, copies, span: self.span(v) })
+	}
+
+	/// The elements of a view in order, as a value of other dimensions.
+	fn in_order(&self, v: ValueId, first: ValueId, ins: &[Loc]) -> Option<Work> {
+		let view = self.view_of(first);
+		let all = elements(self.ty(v));
+		let mut inner = all;
+		let axes = view.axes.iter().flatten().map(|(len, from)| {
+			inner /= len;
+			Axis { len: *len, from: *from, to: inner as isize }
+		});
+		let copy = Copy::new(axes.collect::<Vec<_>>(), view.start, 0);
+		Some(Work::Move { fill: None, copies: vec![(copy, ins[0], bytes(self.ty(view.base)))], span: all })
 	}
 
 	/// Elements from one to the next along each axis of a value, where it is written.

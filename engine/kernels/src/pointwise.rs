@@ -267,3 +267,39 @@ pub(crate) fn canonical(isa: Isa, from: &[u8]) -> Vec<u8> {
 	}
 	to
 }
+
+kernel!(
+	/// Whether any of `n` elements is NaN.
+	fn any_nan(x: *const f32, n: usize) -> bool = any_nan_body
+);
+
+#[inline(always)]
+unsafe fn any_nan_body<S: Simd>(x: *const f32, n: usize) -> bool {
+	// SAFETY: the caller's: `n` elements.
+	unsafe {
+		// The sum with 0 times itself is NaN where an element is NaN; with infinities it is, too, which costs a second look.
+		let (zero, mut i) = (S::splat(0.0), 0);
+		let mut acc = [zero; 4];
+		while i + 4 * S::LANES <= n {
+			for (j, acc) in acc.iter_mut().enumerate() {
+				*acc = S::fma(S::load(x.add(i + j * S::LANES)), zero, *acc);
+			}
+			i += 4 * S::LANES;
+		}
+		while i < n {
+			acc[0] = S::fma(S::load_n(x.add(i), n - i), zero, acc[0]);
+			i += S::LANES;
+		}
+		S::largest(S::larger(S::larger(acc[0], acc[1]), S::larger(acc[2], acc[3]))).is_nan()
+	}
+}
+
+/// Makes NaN canonical.
+pub(crate) fn make_canonical(isa: Isa, x: &mut [f32]) {
+	// SAFETY: a slice is as long as it says.
+	unsafe {
+		if any_nan(isa, x.as_ptr(), x.len()) {
+			canonical_to(isa, x.as_ptr(), x.as_mut_ptr(), x.len());
+		}
+	}
+}

@@ -7,7 +7,7 @@ use crate::{
 	gemm::{pack, panel_floats, Border, Columns, Gemm, Operands, Then},
 	memory::Buffer,
 	pick,
-	pointwise::{canonical, flush, has_subnormal},
+	pointwise::{canonical, flush, has_subnormal, make_canonical},
 	pool::Pool,
 	program::{Operand, Program},
 	Isa,
@@ -20,6 +20,8 @@ use std::collections::HashMap;
 pub(crate) enum Loc {
 	/// In the arena, from this byte on.
 	Arena(usize),
+	/// In the memory of the outputs, from this byte on.
+	Output(usize),
 	/// An input: where the caller has it if that can be read as it is, else in the arena from this byte on.
 	Input(usize, usize),
 	/// A weight.
@@ -121,6 +123,7 @@ pub(crate) fn canonicalise(isa: Isa, dtype: DType, bytes: &mut [u8]) {
 /// The memory of one run.
 pub(crate) struct Memory<'a> {
 	pub(crate) arena: &'a Buffer,
+	pub(crate) outputs: &'a Buffer,
 	/// Inputs that are read as they are.
 	pub(crate) inputs: &'a [Option<&'a [u8]>],
 	pub(crate) weights: &'a HashMap<usize, Buffer>,
@@ -133,15 +136,17 @@ impl Memory<'_> {
 	///
 	/// Nothing writes there while the slice is used: the plan gives values that live together different memory.
 	pub(crate) unsafe fn bytes(&self, loc: Loc, len: usize) -> &[u8] {
+		let piece = |buffer: &Buffer, start: usize, len: usize| {
+			assert!(start + len <= buffer.bytes().len());
+			// SAFETY: inside the buffer; the rest is the caller's.
+			unsafe { std::slice::from_raw_parts(buffer.start().add(start).cast_const(), len) }
+		};
 		match loc {
 			Loc::Input(i, _) if self.inputs.get(i).is_some_and(|input| input.is_some()) => {
 				self.inputs.get(i).copied().flatten().map_or(&[], |bytes| &bytes[..len])
 			}
-			Loc::Arena(start) | Loc::Input(_, start) => {
-				assert!(start + len <= self.arena.bytes().len());
-				// SAFETY: inside the arena; the rest is the caller's.
-				unsafe { std::slice::from_raw_parts(self.arena.start().add(start), len) }
-			}
+			Loc::Arena(start) | Loc::Input(_, start) => piece(self.arena, start, len),
+			Loc::Output(start) => piece(self.outputs, start, len),
 			Loc::Weight(i) => self.weights.get(&i).map_or(&[], |b| &b.bytes()[..len]),
 		}
 	}
@@ -153,10 +158,14 @@ impl Memory<'_> {
 	/// Nothing else uses the memory while the slice is used.
 	#[allow(clippy::mut_from_ref)]
 	pub(crate) unsafe fn bytes_mut(&self, loc: Loc, len: usize) -> &mut [u8] {
-		let (Loc::Arena(start) | Loc::Input(_, start)) = loc else { return &mut [] };
-		assert!(start + len <= self.arena.bytes().len());
-		// SAFETY: inside the arena; the rest is the caller's.
-		unsafe { std::slice::from_raw_parts_mut(self.arena.start().add(start), len) }
+		let (buffer, start) = match loc {
+			Loc::Arena(start) | Loc::Input(_, start) => (self.arena, start),
+			Loc::Output(start) => (self.outputs, start),
+			Loc::Weight(_) => return &mut [],
+		};
+		assert!(start + len <= buffer.bytes().len());
+		// SAFETY: inside the buffer; the rest is the caller's.
+		unsafe { std::slice::from_raw_parts_mut(buffer.start().add(start), len) }
 	}
 
 	/// As above, as f32.
@@ -351,6 +360,15 @@ pub(crate) fn is_ready(isa: Isa, dtype: DType, bytes: &[u8]) -> bool {
 		},
 		DType::Bool => bytes.iter().all(|b| *b <= 1),
 		_ => !dtype.is_float(),
+	}
+}
+
+/// Makes NaN canonical in place.
+pub(crate) fn settle(isa: Isa, memory: &Memory, loc: Loc, ty: &TensorType) {
+	if ty.dtype == DType::F32 {
+		let n = ty.elements().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+		// SAFETY: called between steps, when nothing else is written.
+		make_canonical(isa, unsafe { memory.floats_mut(loc, n) });
 	}
 }
 

@@ -15,8 +15,24 @@ pub(crate) struct View {
 	pub(crate) base: ValueId,
 	/// The first element there.
 	pub(crate) start: isize,
-	/// Elements there from one to the next, for each axis.
-	pub(crate) strides: Vec<isize>,
+	/// For each axis of the value, what it is there: elements and the distance between them along one axis, or along several,
+	/// slowest first.
+	pub(crate) axes: Vec<Along>,
+}
+
+/// Axes that are one axis of a view.
+pub(crate) type Along = Vec<(usize, isize)>;
+
+impl View {
+	/// The distance between elements along each axis, where each is one.
+	pub(crate) fn strides(&self) -> Option<Vec<isize>> {
+		let one = |along: &Along| match along[..] {
+			[] => Some(1),
+			[(_, stride)] => Some(stride),
+			_ => None,
+		};
+		self.axes.iter().map(one).collect()
+	}
 }
 
 /// The product of a MatMul written as the Transpose that follows it.
@@ -32,62 +48,95 @@ pub(crate) fn row_major(dims: &[usize]) -> Vec<isize> {
 	strides(dims).into_iter().map(|s| s as isize).collect()
 }
 
-/// Strides of the same elements with other dimensions, if there are any.
-fn reshaped(dims: &[usize], strides: &[isize], to: &[usize]) -> Option<Vec<isize>> {
-	// Axes, the last first, joined where they go on as one.
-	let mut joined: Vec<(usize, isize)> = Vec::new();
-	for (d, s) in dims.iter().zip(strides).rev().filter(|(d, _)| **d != 1) {
-		match joined.last_mut() {
-			Some((len, step)) if *s == *step * *len as isize => *len *= d,
-			_ => joined.push((*d, *s)),
+/// An axis with its neighbours joined that go on as one.
+fn joined(along: impl IntoIterator<Item = (usize, isize)>) -> Along {
+	let mut out = Along::new();
+	for (len, stride) in along.into_iter().filter(|(len, _)| *len != 1) {
+		match out.last_mut() {
+			Some((before, far)) if *far == stride * len as isize => (*before, *far) = (*before * len, stride),
+			_ => out.push((len, stride)),
 		}
 	}
-	let mut axes = joined.into_iter();
-	let (mut left, mut step) = (1, 1);
-	let mut out = vec![1; to.len()];
-	for (d, out) in to.iter().zip(&mut out).rev().filter(|(d, _)| **d != 1) {
-		if left == 1 {
-			(left, step) = axes.next()?;
+	out
+}
+
+/// The same elements with other dimensions, none of which is 0, if no axis has to be cut where it cannot.
+fn reshaped(axes: &[Along], to: &[usize]) -> Option<Vec<Along>> {
+	let mut rest = joined(axes.iter().flatten().copied());
+	let mut out = Vec::with_capacity(to.len());
+	// The last first, each from the fastest axes that are left.
+	for d in to.iter().rev() {
+		let (mut along, mut left) = (Along::new(), *d);
+		while left != 1 {
+			let (len, stride) = rest.pop()?;
+			if left % len == 0 {
+				along.push((len, stride));
+				left /= len;
+			} else if len % left == 0 {
+				along.push((left, stride));
+				rest.push((len / left, stride * left as isize));
+				left = 1;
+			} else {
+				return None;
+			}
 		}
-		if left % d != 0 {
-			return None;
-		}
-		*out = step;
-		left /= d;
-		step *= *d as isize;
+		along.reverse();
+		out.push(joined(along));
 	}
+	out.reverse();
 	Some(out)
+}
+
+/// The axes of dimensions at these distances.
+fn axes(dims: &[usize], strides: &[isize]) -> Vec<Along> {
+	dims.iter().zip(strides).map(|(d, s)| joined([(*d, *s)])).collect()
 }
 
 impl Builder<'_> {
 	/// Where the elements of a value are.
 	pub(crate) fn view_of(&self, v: ValueId) -> View {
-		let dense = || View { base: v, start: 0, strides: row_major(&sizes(&self.ty(v).dims)) };
+		let dense = || {
+			let dims = sizes(&self.ty(v).dims);
+			View { base: v, start: 0, axes: axes(&dims, &row_major(&dims)) }
+		};
 		self.views.get(&v).cloned().unwrap_or_else(dense)
 	}
 
 	/// A movement as elements of its operand's memory, if it can be that.
-	fn view(&self, v: ValueId) -> Option<View> {
+	pub(crate) fn view(&self, v: ValueId) -> Option<View> {
 		let node = self.node(v);
 		let from = self.view_of(*node.inputs.first()?);
 		let dims = sizes(&self.ty(node.inputs[0]).dims);
 		let out = sizes(&node.ty.dims);
-		let (start, strides) = match &node.op {
-			Op::Reshape(_) => (from.start, reshaped(&dims, &from.strides, &out)?),
-			Op::Transpose(op) => (from.start, op.perm.iter().map(|p| from.strides[usize::from(*p)]).collect()),
+		let (mut start, mut axes) = (from.start, from.axes);
+		match &node.op {
+			Op::Reshape(_) => axes = reshaped(&axes, &out)?,
+			Op::Transpose(op) => axes = op.perm.iter().map(|p| axes[usize::from(*p)].clone()).collect(),
 			Op::Slice(op) => {
-				let start = op.starts.iter().zip(&from.strides).map(|(s, stride)| *s as isize * stride).sum::<isize>();
-				let strides = from.strides.iter().zip(&op.steps).map(|(stride, step)| stride * *step as isize);
-				(from.start + start, strides.collect())
+				for (i, along) in axes.iter_mut().enumerate() {
+					let (first, step) = (op.starts[i] as isize, op.steps[i] as isize);
+					match along[..] {
+						_ if first == 0 && step == 1 && out[i] == dims[i] => {}
+						[(_, stride)] => {
+							start += first * stride;
+							*along = joined([(out[i], stride * step)]);
+						}
+						[] => {}
+						_ => return None,
+					}
+				}
 			}
 			Op::Expand(_) => {
 				let skip = out.len() - dims.len();
-				let stride = |i: usize| i.checked_sub(skip).filter(|j| dims[*j] != 1).map_or(0, |j| from.strides[j]);
-				(from.start, (0..out.len()).map(stride).collect())
+				let axis = |i: usize| match i.checked_sub(skip).filter(|j| dims[*j] == out[i]) {
+					Some(j) => axes[j].clone(),
+					None => joined([(out[i], 0)]),
+				};
+				axes = (0..out.len()).map(axis).collect();
 			}
 			_ => return None,
-		};
-		Some(View { base: from.base, start, strides })
+		}
+		Some(View { base: from.base, start, axes })
 	}
 
 	/// Whether a node can read an operand as such a view.
@@ -96,8 +145,9 @@ impl Builder<'_> {
 		match &node.op {
 			Op::Transpose(_) | Op::Slice(_) | Op::Expand(_) | Op::Concat(_) | Op::Pad(_) | Op::Reshape(_) => true,
 			Op::MatMul(_) if self.is_contraction(reader) => {
-				let [.., column, step] = view.strides[..] else { return false };
-				let is_forward = view.strides.iter().all(|s| *s >= 0);
+				let Some(strides) = view.strides() else { return false };
+				let [.., column, step] = strides[..] else { return false };
+				let is_forward = strides.iter().all(|s| *s >= 0);
 				is_forward && (node.inputs[0] != v || step == 1) && (node.inputs[1] != v || step == 1 || column == 1)
 			}
 			_ => false,
@@ -169,12 +219,14 @@ mod tests {
 	use super::*;
 
 	#[test]
-	fn strides_should_follow_a_reshape_where_they_can() {
-		assert_eq!(reshaped(&[2, 6], &[6, 1], &[2, 2, 3]), Some(vec![6, 3, 1]));
-		assert_eq!(reshaped(&[2, 2, 3], &[6, 3, 1], &[4, 3]), Some(vec![3, 1]));
-		assert_eq!(reshaped(&[3, 2], &[1, 3], &[3, 1, 2]), Some(vec![1, 1, 3]));
-		assert_eq!(reshaped(&[3, 2], &[1, 3], &[6]), None);
-		assert_eq!(reshaped(&[4, 4], &[1, 4], &[2, 2, 4]), Some(vec![2, 1, 4]));
-		assert_eq!(reshaped(&[4, 4], &[1, 4], &[2, 8]), None);
+	fn views_should_follow_a_reshape_where_they_can() {
+		let reshape = |dims: &[usize], strides: &[isize], to: &[usize]| reshaped(&axes(dims, strides), to);
+		let one = |strides: &[(usize, isize)]| Some(strides.iter().map(|s| vec![*s]).collect::<Vec<_>>());
+		assert_eq!(reshape(&[2, 6], &[6, 1], &[2, 2, 3]), one(&[(2, 6), (2, 3), (3, 1)]));
+		assert_eq!(reshape(&[2, 2, 3], &[6, 3, 1], &[4, 3]), one(&[(4, 3), (3, 1)]));
+		assert_eq!(reshape(&[3, 2], &[1, 3], &[3, 1, 2]), Some(vec![vec![(3, 1)], vec![], vec![(2, 3)]]));
+		assert_eq!(reshape(&[3, 2], &[1, 3], &[6]), Some(vec![vec![(3, 1), (2, 3)]]));
+		assert_eq!(reshape(&[4, 4], &[1, 4], &[2, 8]), Some(vec![vec![(2, 2)], vec![(2, 1), (4, 4)]]));
+		assert_eq!(reshape(&[4, 3], &[1, 4], &[6, 2]), None);
 	}
 }
