@@ -29,6 +29,9 @@ use task::Rows;
 /// Reduction elements of a block: a rule of the semantics.
 pub(crate) const BLOCK: usize = 256;
 
+/// Nanoseconds of work for which a second thread is worth its while.
+const WORTH: usize = 5_000;
+
 /// Tiles of rows that a task takes together at most.
 const TILES: usize = 16;
 
@@ -226,10 +229,11 @@ impl Gemm {
 			Some(strip) => assert!(on.a.len() >= strip.from.iter().product(), "the image is too short"),
 		}
 		let per_line = width.div_ceil(micros.rows);
-		let tasks = self.tasks(pool.threads(), per_line, panels);
+		let threads = if self.cost() < WORTH { 1 } else { pool.threads() };
+		let tasks = self.tasks(threads, per_line, panels);
 		let c = Shared(on.c.as_mut_ptr());
 		let then = SharedThen(on.then);
-		pool.run(tasks.len(), &|i| {
+		let each = |i: usize| {
 			let Some(task) = tasks.get(i) else { return };
 			let Some(strip) = &self.strip else {
 				let rows = Rows { a: on.a.as_ptr(), first: 0 };
@@ -253,7 +257,17 @@ impl Gemm {
 					}
 				})
 			});
-		});
+		};
+		match threads {
+			1 => (0..tasks.len()).for_each(each),
+			_ => pool.run(tasks.len(), &each),
+		}
+	}
+
+	/// About how long it takes on one thread, in ns: products, and what has to come from far away.
+	fn cost(&self) -> usize {
+		let products = self.products.len();
+		products * (self.rows() * self.n * self.k / 100 + self.n * self.k / 8)
 	}
 
 	/// Asserts that all that is read of the left operand is there, when the last line begins at `last`.
