@@ -249,13 +249,15 @@ impl Gemm {
 				} else {
 					(b, 0)
 				};
-				// Each tile asks for a part of it, when it is done asking for outputs.
-				let (lines, part) = (panel_width / LINE * len, asks(len));
-				let parts = if part == 0 { 0 } else { lines.div_ceil(part) };
+				// Each tile asks for a part of it, as evenly as can be: what is under way has only so much room.
+				let floats = panel_width * len;
+				let parts = (task.tiles.len() / count.max(1)).max(1);
+				let share = floats.div_ceil(parts);
+				let ahead = share.div_ceil(asks(len).max(1)).min(LINE);
 				for tile in task.tiles.clone().enumerate() {
 					let slot = tile.0;
 					let next = if slot < count * parts {
-						(next.wrapping_add(slot / parts * panel + slot % parts * part * LINE), LINE)
+						(next.wrapping_add(slot / parts * panel + slot % parts * share), ahead)
 					} else {
 						idle
 					};
