@@ -68,6 +68,12 @@ fn convolutions_should_have_the_bits_of_the_reference() {
 		(1, 6, 6, 12, 24, 3, 1, 1, 1, 12),
 		(2, 1, 1, 600, 200, 1, 1, 1, 0, 1),
 		(1, 20, 20, 1, 1, 17, 1, 1, 8, 1),
+		// Lines that are cut as one, of one image and of several.
+		(1, 7, 7, 30, 70, 3, 1, 1, 1, 1),
+		(6, 7, 5, 9, 130, 3, 1, 1, 1, 1),
+		(9, 3, 2, 20, 66, 3, 1, 1, 1, 1),
+		(3, 8, 8, 40, 70, 1, 2, 1, 0, 1),
+		(5, 4, 3, 300, 65, 1, 2, 1, 0, 1),
 	] {
 		let mut graph = Graph::default();
 		let x = graph.input(f32s(&[n, h, w, c]));
