@@ -291,6 +291,18 @@ unsafe fn maximum_body<S: Simd>(x: *const f32, taps: &Taps, y: *mut f32, channel
 	// SAFETY: the caller's: `channels` elements at each tap, and as many outputs.
 	unsafe {
 		let mut c = 0;
+		while c + 4 * S::LANES <= channels {
+			let mut acc = [S::splat(f32::NEG_INFINITY); 4];
+			for (_, at) in taps {
+				for (j, acc) in acc.iter_mut().enumerate() {
+					*acc = S::larger(*acc, S::load(x.add(at + c + j * S::LANES)));
+				}
+			}
+			for (j, acc) in acc.into_iter().enumerate() {
+				S::store(y.add(c + j * S::LANES), S::add(acc, S::splat(0.0)));
+			}
+			c += 4 * S::LANES;
+		}
 		while c < channels {
 			let n = S::LANES.min(channels - c);
 			let mut acc = S::splat(f32::NEG_INFINITY);
@@ -314,15 +326,35 @@ unsafe fn few<S: Simd, const N: usize>(x: *const f32, taps: &Taps, n: usize) -> 
 		for (lane, (_, at)) in lanes.iter_mut().zip(taps) {
 			*lane = get::<S>(x.add(*at), n);
 		}
-		let mut live = N;
-		for width in [8, 4, 2, 1] {
-			for i in width..live {
-				lanes[i - width] = S::add(lanes[i - width], lanes[i]);
-			}
-			live = live.min(width);
-		}
-		lanes[0]
+		first_lanes::<S, N>(lanes)
 	}
+}
+
+/// The same where only some of nine taps are inside.
+#[inline(always)]
+unsafe fn some<S: Simd>(x: *const f32, taps: &Taps, n: usize) -> S::F {
+	// SAFETY: the caller's: `n` elements at each tap.
+	unsafe {
+		let mut lanes = [S::splat(0.0); 9];
+		for (r, at) in taps {
+			lanes[*r % 9] = get::<S>(x.add(*at), n);
+		}
+		first_lanes::<S, 9>(lanes)
+	}
+}
+
+/// The lanes added 8, 4, 2, 1 apart, where those from `N` on have nothing.
+#[inline(always)]
+unsafe fn first_lanes<S: Simd, const N: usize>(mut lanes: [S::F; N]) -> S::F {
+	let mut live = N;
+	for width in [8, 4, 2, 1] {
+		for i in width..live {
+			// SAFETY: no pointers.
+			lanes[i - width] = unsafe { S::add(lanes[i - width], lanes[i]) };
+		}
+		live = live.min(width);
+	}
+	lanes[0]
 }
 
 kernel!(fn average(x: *const f32, taps: &Taps, count: f32, y: *mut f32, channels: usize) = average_body);
@@ -337,8 +369,13 @@ unsafe fn average_body<S: Simd>(x: *const f32, taps: &Taps, count: f32, y: *mut 
 			let n = S::LANES.min(channels - c);
 			let mut total = S::splat(0.0);
 			// What is usual, in registers.
-			if is_whole && (taps.len() == 9 || taps.len() == 4) {
-				let sum = if taps.len() == 9 { few::<S, 9>(x.add(c), taps, n) } else { few::<S, 4>(x.add(c), taps, n) };
+			let sum = match taps.last() {
+				Some((3, _)) if is_whole => Some(few::<S, 4>(x.add(c), taps, n)),
+				Some((8, _)) if is_whole => Some(few::<S, 9>(x.add(c), taps, n)),
+				Some((0..9, _)) => Some(some::<S>(x.add(c), taps, n)),
+				_ => None,
+			};
+			if let Some(sum) = sum {
 				S::store_n(y.add(c), n, S::flush(S::div(S::add(total, sum), S::splat(count))));
 				c += n;
 				continue;
