@@ -123,23 +123,42 @@ unsafe fn walk<T: std::marker::Copy>(axes: &[Axis], from: *const T, to: *mut T) 
 				}
 			}
 			// A transpose of two axes, in squares.
-			[a, b] if a.from == 1 && b.to == 1 => {
-				for i in (0..a.len).step_by(SQUARE) {
-					for j in (0..b.len).step_by(SQUARE) {
-						for i in i..a.len.min(i + SQUARE) {
-							let from = from.add(i);
-							let to = to.offset(i as isize * a.to);
-							for j in j..b.len.min(j + SQUARE) {
-								*to.add(j) = *from.offset(j as isize * b.from);
-							}
-						}
-					}
-				}
-			}
+			[a, b] if a.from == 1 && b.to == 1 => swap(*a, *b, from, to),
 			[axis, rest @ ..] => {
 				for i in 0..axis.len as isize {
 					walk(rest, from.wrapping_offset(i * axis.from), to.wrapping_offset(i * axis.to));
 				}
+			}
+		}
+	}
+}
+
+/// A transpose of two axes: `a` goes on by one on the side that is read, `b` on the other.
+unsafe fn swap<T: std::marker::Copy>(a: Axis, b: Axis, from: *const T, to: *mut T) {
+	let (fours, rest) = (a.len / 4 * 4, b.len / 4 * 4);
+	// SAFETY, for all of it: as in `walk`.
+	unsafe {
+		for j in (0..b.len).step_by(SQUARE) {
+			let end = b.len.min(j + SQUARE);
+			for i in (0..fours).step_by(4) {
+				// Four by four, in registers.
+				let mut j = j;
+				while j + 4 <= end {
+					let from = from.offset(j as isize * b.from).add(i);
+					let row = |k: isize| from.offset(k * b.from).cast::<[T; 4]>().read_unaligned();
+					let [x, y, z, w] = [row(0), row(1), row(2), row(3)];
+					for k in 0..4 {
+						let to = to.offset((i + k) as isize * a.to).add(j);
+						to.cast::<[T; 4]>().write_unaligned([x[k], y[k], z[k], w[k]]);
+					}
+					j += 4;
+				}
+			}
+		}
+		for i in 0..a.len {
+			let first = if i < fours { rest } else { 0 };
+			for j in first..b.len {
+				*to.offset(i as isize * a.to).add(j) = *from.offset(j as isize * b.from).add(i);
 			}
 		}
 	}

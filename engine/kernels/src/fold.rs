@@ -74,31 +74,36 @@ pub(crate) struct Reduce {
 	pub(crate) inner: usize,
 }
 
-kernel!(
-	/// The reduction of `n` elements that lie together.
-	fn together(kind: Kind, x: *const f32, n: usize) -> f32 = together_body
-);
-
+/// The reduction of `n` elements that lie together.
 #[inline(always)]
 unsafe fn together_body<S: Simd>(kind: Kind, x: *const f32, n: usize) -> f32 {
 	// SAFETY: the caller's: `n` elements.
 	unsafe {
 		if matches!(kind, Kind::Max | Kind::Min) {
-			let mut acc = S::splat(kind.start());
+			// The smallest is the negative of the largest of the negatives. Zeros are all alike until the end.
+			let is_min = kind == Kind::Min;
+			let sign = |x: S::F| if is_min { S::neg(x) } else { x };
+			let start = S::splat(f32::NEG_INFINITY);
+			let mut acc = [start; 4];
 			let mut i = 0;
+			while i + 4 * S::LANES <= n {
+				for (j, acc) in acc.iter_mut().enumerate() {
+					*acc = S::larger(*acc, sign(S::load(x.add(i + j * S::LANES))));
+				}
+				i += 4 * S::LANES;
+			}
 			while i + S::LANES <= n {
-				acc = pick::<S>(kind, acc, S::load(x.add(i)));
+				acc[0] = S::larger(acc[0], sign(S::load(x.add(i))));
 				i += S::LANES;
 			}
-			let mut lanes = [0.0; 16];
-			S::store(lanes.as_mut_ptr(), acc);
-			let pick = if kind == Kind::Min { float::min } else { float::max };
-			let mut out = lanes.iter().take(S::LANES).fold(kind.start(), |a, b| pick(a, *b));
+			let rest = i;
+			let acc = S::larger(S::larger(acc[0], acc[1]), S::larger(acc[2], acc[3]));
+			let mut out = if rest == 0 { f32::NEG_INFINITY } else { S::largest(acc) };
 			while i < n {
-				out = pick(out, *x.add(i));
+				out = float::max(out, if is_min { -*x.add(i) } else { *x.add(i) });
 				i += 1;
 			}
-			return out;
+			return if is_min { -out + 0.0 } else { out + 0.0 };
 		}
 		let mut total = 0.0;
 		let mut i = 0;
@@ -117,6 +122,25 @@ unsafe fn together_body<S: Simd>(kind: Kind, x: *const f32, n: usize) -> f32 {
 			total += S::sum_lanes(&lanes);
 		}
 		total
+	}
+}
+
+kernel!(
+	/// The reductions of rows of `n` elements.
+	pub(crate) fn rows(kind: Kind, x: *const f32, n: usize, y: *mut f32, rows: usize) = rows_body
+);
+
+#[inline(always)]
+unsafe fn rows_body<S: Simd>(kind: Kind, x: *const f32, n: usize, y: *mut f32, rows: usize) {
+	for r in 0..rows {
+		// SAFETY: the caller's: `rows` rows and as many outputs.
+		unsafe {
+			let mut value = together_body::<S>(kind, x.add(r * n), n);
+			if kind == Kind::Mean {
+				value /= n as f32;
+			}
+			*y.add(r) = f32::from_bits(float::store(value));
+		}
 	}
 }
 
@@ -220,16 +244,9 @@ impl Reduce {
 		if inner == 1 {
 			let tasks = if many { outer.min(4 * pool.threads()) } else { 1 };
 			pool.run(tasks, &|task| {
-				for i in task * outer / tasks..(task + 1) * outer / tasks {
-					// SAFETY: rows are inside, as is checked above; each belongs to one task.
-					unsafe {
-						let mut sum = together(isa, kind, from.get().add(i * reduced), reduced);
-						if kind == Kind::Mean {
-							sum /= reduced as f32;
-						}
-						*to.get().add(i) = f32::from_bits(float::store(sum));
-					}
-				}
+				let (start, end) = (task * outer / tasks, (task + 1) * outer / tasks);
+				// SAFETY: rows are inside, as is checked above; each belongs to one task.
+				unsafe { rows(isa, kind, from.get().add(start * reduced), reduced, to.get().add(start), end - start) }
 			});
 			return;
 		}
@@ -274,6 +291,18 @@ unsafe fn maximum_body<S: Simd>(x: *const f32, taps: &Taps, y: *mut f32, channel
 	// SAFETY: the caller's: `channels` elements at each tap, and as many outputs.
 	unsafe {
 		let mut c = 0;
+		while c + 4 * S::LANES <= channels {
+			let mut acc = [S::splat(f32::NEG_INFINITY); 4];
+			for (_, at) in taps {
+				for (j, acc) in acc.iter_mut().enumerate() {
+					*acc = S::larger(*acc, S::load(x.add(at + c + j * S::LANES)));
+				}
+			}
+			for (j, acc) in acc.into_iter().enumerate() {
+				S::store(y.add(c + j * S::LANES), S::add(acc, S::splat(0.0)));
+			}
+			c += 4 * S::LANES;
+		}
 		while c < channels {
 			let n = S::LANES.min(channels - c);
 			let mut acc = S::splat(f32::NEG_INFINITY);
@@ -287,16 +316,70 @@ unsafe fn maximum_body<S: Simd>(x: *const f32, taps: &Taps, y: *mut f32, channel
 	}
 }
 
+/// The sum over a block of `N` taps, at most sixteen: one for each lane. Lanes without any would add +0, which only changes the
+/// sign of a zero, and the total that this is added to is +0.
+#[inline(always)]
+unsafe fn few<S: Simd, const N: usize>(x: *const f32, taps: &Taps, n: usize) -> S::F {
+	// SAFETY: the caller's: `n` elements at each tap.
+	unsafe {
+		let mut lanes = [S::splat(0.0); N];
+		for (lane, (_, at)) in lanes.iter_mut().zip(taps) {
+			*lane = get::<S>(x.add(*at), n);
+		}
+		first_lanes::<S, N>(lanes)
+	}
+}
+
+/// The same where only some of nine taps are inside.
+#[inline(always)]
+unsafe fn some<S: Simd>(x: *const f32, taps: &Taps, n: usize) -> S::F {
+	// SAFETY: the caller's: `n` elements at each tap.
+	unsafe {
+		let mut lanes = [S::splat(0.0); 9];
+		for (r, at) in taps {
+			lanes[*r % 9] = get::<S>(x.add(*at), n);
+		}
+		first_lanes::<S, 9>(lanes)
+	}
+}
+
+/// The lanes added 8, 4, 2, 1 apart, where those from `N` on have nothing.
+#[inline(always)]
+unsafe fn first_lanes<S: Simd, const N: usize>(mut lanes: [S::F; N]) -> S::F {
+	let mut live = N;
+	for width in [8, 4, 2, 1] {
+		for i in width..live {
+			// SAFETY: no pointers.
+			lanes[i - width] = unsafe { S::add(lanes[i - width], lanes[i]) };
+		}
+		live = live.min(width);
+	}
+	lanes[0]
+}
+
 kernel!(fn average(x: *const f32, taps: &Taps, count: f32, y: *mut f32, channels: usize) = average_body);
 
 #[inline(always)]
 unsafe fn average_body<S: Simd>(x: *const f32, taps: &Taps, count: f32, y: *mut f32, channels: usize) {
 	// SAFETY: the caller's: `channels` elements at each tap, and as many outputs.
 	unsafe {
+		let is_whole = taps.last().is_some_and(|(r, _)| r + 1 == taps.len());
 		let mut c = 0;
 		while c < channels {
 			let n = S::LANES.min(channels - c);
 			let mut total = S::splat(0.0);
+			// What is usual, in registers.
+			let sum = match taps.last() {
+				Some((3, _)) if is_whole => Some(few::<S, 4>(x.add(c), taps, n)),
+				Some((8, _)) if is_whole => Some(few::<S, 9>(x.add(c), taps, n)),
+				Some((0..9, _)) => Some(some::<S>(x.add(c), taps, n)),
+				_ => None,
+			};
+			if let Some(sum) = sum {
+				S::store_n(y.add(c), n, S::flush(S::div(S::add(total, sum), S::splat(count))));
+				c += n;
+				continue;
+			}
 			// Blocks of which nothing is inside would add +0 to a sum that is never -0.
 			for block in taps.chunk_by(|(a, _), (b, _)| a / STRIDED_BLOCK == b / STRIDED_BLOCK) {
 				let mut lanes = [S::splat(0.0); 16];

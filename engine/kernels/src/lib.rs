@@ -23,20 +23,28 @@ compile_error!("tensors are little-endian, and the kernels read them as they are
 
 mod arena;
 mod build;
-mod chain;
 mod check;
+mod columns;
+mod contract;
 mod copy;
 mod depthwise;
 mod fold;
+mod fuse;
 mod gemm;
+mod group;
 mod isa;
 mod mapped;
 mod memory;
+mod movement;
 mod pick;
+mod place;
 mod plan;
+mod pointwise;
 mod pool;
+mod program;
 mod simd;
 mod step;
+mod views;
 
 pub use check::{self_test, Mismatch};
 pub use isa::{Isa, UnknownIsa, ISA_VARIABLE};

@@ -5,10 +5,10 @@ use crate::{
 	isa::Modes,
 	memory::Buffer,
 	pool::Pool,
-	step::{canonicalise, tensor, Loc, Memory, Step, Work},
+	step::{canonicalise, is_ready, settle, tensor, Loc, Memory, Step, Work},
 	Isa,
 };
-use assay_semantics::{EvalError, Model, Tensor, TensorType, ValueId};
+use assay_semantics::{Bytes, EvalError, Model, Tensor, TensorType, ValueId};
 use std::{
 	collections::HashMap,
 	fmt,
@@ -60,6 +60,29 @@ impl Options {
 	}
 }
 
+/// An arena, memory for outputs, and the inputs that are read where they are.
+type Begun<'a> = (Buffer, Buffer, Vec<Option<&'a [u8]>>);
+
+/// The outputs of a run. Who drops them last gives their memory back for another.
+struct Outputs {
+	buffer: Option<Buffer>,
+	kept: Arc<Mutex<Vec<Buffer>>>,
+}
+
+impl assay_semantics::Memory for Outputs {
+	fn bytes(&self) -> &[u8] {
+		self.buffer.as_ref().map_or(&[], Buffer::bytes)
+	}
+}
+
+impl Drop for Outputs {
+	fn drop(&mut self) {
+		if let Some(buffer) = self.buffer.take() {
+			keep(&self.kept, buffer);
+		}
+	}
+}
+
 /// A model made ready to run: steps in order, packed weights, places of values. It holds what it needs of the model.
 pub struct Plan {
 	isa: Isa,
@@ -71,8 +94,10 @@ pub struct Plan {
 	inputs: Vec<TensorType>,
 	/// Types of the outputs, which are the last values.
 	outputs: Vec<TensorType>,
-	bytes: usize,
+	/// Bytes of the arena, and of the outputs.
+	bytes: (usize, usize),
 	arenas: Mutex<Vec<Buffer>>,
+	kept: Arc<Mutex<Vec<Buffer>>>,
 }
 
 impl Plan {
@@ -87,7 +112,7 @@ impl Plan {
 	}
 
 	fn build(model: &Model, options: &Options, fuse: bool) -> Result<Self, EvalError> {
-		let Built { steps, locs, weights, arena } = build(model, options.isa, &options.threads.0, fuse)?;
+		let Built { steps, locs, weights, arena, output } = build(model, options.isa, &options.threads.0, fuse)?;
 		model.weights().iter().for_each(|weight| weight.bytes.release());
 		let header = model.header();
 		Ok(Self {
@@ -98,8 +123,9 @@ impl Plan {
 			weights,
 			inputs: header.inputs,
 			outputs: header.outputs,
-			bytes: arena,
+			bytes: (arena, output),
 			arenas: Mutex::default(),
+			kept: Arc::default(),
 		})
 	}
 
@@ -110,7 +136,7 @@ impl Plan {
 
 	/// Bytes of values that a run needs at once.
 	pub fn arena_bytes(&self) -> usize {
-		self.bytes
+		self.bytes.0 + self.bytes.1
 	}
 
 	/// The outputs on these inputs: the bits of `assay_semantics::evaluate`.
@@ -120,8 +146,8 @@ impl Plan {
 
 	/// The outputs; or none, once `wanted`, which is asked after each step, says that nobody waits for them any more.
 	pub fn run_while(&self, inputs: &[Tensor], wanted: &dyn Fn() -> bool) -> Result<Option<Vec<Tensor>>, EvalError> {
-		let arena = self.begin(inputs)?;
-		let memory = Memory { arena: &arena, weights: &self.weights };
+		let (arena, outputs, inputs) = self.begin(inputs)?;
+		let memory = Memory { arena: &arena, outputs: &outputs, weights: &self.weights, inputs: &inputs };
 		let _modes = Modes::set();
 		for step in &self.steps {
 			step.run(self.isa, &self.threads.0, &memory)?;
@@ -131,13 +157,27 @@ impl Plan {
 			}
 		}
 		let first = self.locs.len() - self.outputs.len();
-		let outputs = self.outputs.iter().zip(&self.locs[first..]).map(|(ty, loc)| {
+		let list = || self.outputs.iter().zip(&self.locs[first..]);
+		let mut tensors: Vec<Option<Tensor>> = Vec::with_capacity(self.outputs.len());
+		for (ty, loc) in list() {
 			let loc = loc.ok_or(EvalError::Memory)?;
-			Ok(tensor(&memory, loc, ty))
-		});
-		let outputs: Result<_, _> = outputs.collect();
+			let is_there = matches!(loc, Loc::Output(_));
+			if is_there {
+				settle(self.isa, &memory, loc, ty);
+			}
+			tensors.push((!is_there).then(|| tensor(self.isa, &memory, loc, ty)));
+		}
 		self.end(arena);
-		outputs.map(Some)
+		let shared = Bytes::shared(Arc::new(Outputs { buffer: Some(outputs), kept: self.kept.clone() }));
+		let tensors = tensors.into_iter().zip(list()).map(|(tensor, (ty, loc))| match (tensor, loc) {
+			(Some(tensor), _) => Ok(tensor),
+			(None, Some(Loc::Output(start))) => {
+				let n = ty.byte_len().and_then(|n| usize::try_from(n).ok()).ok_or(EvalError::Memory)?;
+				Ok(Tensor { ty: ty.clone(), bytes: shared.part(*start, n).ok_or(EvalError::Memory)? })
+			}
+			_ => Err(EvalError::Memory),
+		});
+		tensors.collect::<Result<_, _>>().map(Some)
 	}
 
 	/// Gives computed values to `visit`, in order, until it says false. Of a plan made by [`Plan::traced`] these are all
@@ -147,12 +187,12 @@ impl Plan {
 		inputs: &[Tensor],
 		visit: &mut dyn FnMut(ValueId, &dyn Fn() -> Tensor) -> bool,
 	) -> Result<(), EvalError> {
-		let arena = self.begin(inputs)?;
-		let memory = Memory { arena: &arena, weights: &self.weights };
+		let (arena, outputs, inputs) = self.begin(inputs)?;
+		let memory = Memory { arena: &arena, outputs: &outputs, weights: &self.weights, inputs: &inputs };
 		let _modes = Modes::set();
 		for step in &self.steps {
 			step.run(self.isa, &self.threads.0, &memory)?;
-			if !visit(step.value, &|| tensor(&memory, step.out, &step.ty)) {
+			if !visit(step.value, &|| tensor(self.isa, &memory, step.out, &step.ty)) {
 				break;
 			}
 		}
@@ -164,8 +204,8 @@ impl Plan {
 	pub fn profile(&self, inputs: &[Tensor], runs: usize) -> Result<Vec<(String, f64)>, EvalError> {
 		let mut times: Vec<(String, f64)> = self.steps.iter().map(|s| (s.describe(), f64::INFINITY)).collect();
 		for _ in 0..runs {
-			let arena = self.begin(inputs)?;
-			let memory = Memory { arena: &arena, weights: &self.weights };
+			let (arena, outputs, inputs) = self.begin(inputs)?;
+			let memory = Memory { arena: &arena, outputs: &outputs, weights: &self.weights, inputs: &inputs };
 			let _modes = Modes::set();
 			for (step, (_, time)) in self.steps.iter().zip(&mut times) {
 				let start = std::time::Instant::now();
@@ -186,8 +226,8 @@ impl Plan {
 		self.steps.iter().filter_map(op).collect()
 	}
 
-	/// An arena with the inputs in it.
-	fn begin(&self, inputs: &[Tensor]) -> Result<Buffer, EvalError> {
+	/// An arena with those inputs in it that cannot be read where they are, and the others.
+	fn begin<'a>(&self, inputs: &'a [Tensor]) -> Result<Begun<'a>, EvalError> {
 		if inputs.len() != self.inputs.len() {
 			return Err(EvalError::Inputs { expected: self.inputs.len(), got: inputs.len() });
 		}
@@ -196,27 +236,38 @@ impl Plan {
 				return Err(EvalError::Input { input });
 			}
 		}
-		let kept = self.arenas.lock().unwrap_or_else(PoisonError::into_inner).pop();
-		let arena = match kept {
-			Some(arena) => arena,
-			None => Buffer::new(self.bytes).ok_or(EvalError::Memory)?,
+		let kept = |buffers: &Mutex<Vec<Buffer>>, bytes: usize| {
+			let kept = buffers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+			kept.or_else(|| Buffer::new(bytes)).ok_or(EvalError::Memory)
 		};
-		let memory = Memory { arena: &arena, weights: &self.weights };
+		let (arena, outputs) = (kept(&self.arenas, self.bytes.0)?, kept(&self.kept, self.bytes.1)?);
+		let memory = Memory { arena: &arena, outputs: &outputs, weights: &self.weights, inputs: &[] };
+		let mut there = Vec::with_capacity(inputs.len());
 		let _modes = Modes::set();
 		for (tensor, loc) in inputs.iter().zip(&self.locs) {
+			if is_ready(self.isa, tensor.ty.dtype, &tensor.bytes) {
+				there.push(Some(&tensor.bytes[..]));
+				continue;
+			}
 			// SAFETY: no step runs yet, and no two inputs share memory.
 			let to = unsafe { memory.bytes_mut(loc.ok_or(EvalError::Memory)?, tensor.bytes.len()) };
 			to.copy_from_slice(&tensor.bytes);
 			canonicalise(self.isa, tensor.ty.dtype, to);
+			there.push(None);
 		}
-		Ok(arena)
+		Ok((arena, outputs, there))
 	}
 
 	fn end(&self, arena: Buffer) {
-		let mut arenas = self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
-		if arenas.len() < KEPT {
-			arenas.push(arena);
-		}
+		keep(&self.arenas, arena);
+	}
+}
+
+/// Keeps memory for another run, unless there is enough.
+fn keep(buffers: &Mutex<Vec<Buffer>>, buffer: Buffer) {
+	let mut buffers = buffers.lock().unwrap_or_else(PoisonError::into_inner);
+	if buffers.len() < KEPT {
+		buffers.push(buffer);
 	}
 }
 

@@ -10,7 +10,7 @@ use std::{
 	hint,
 	panic::{catch_unwind, resume_unwind, AssertUnwindSafe},
 	sync::{
-		atomic::{AtomicBool, AtomicUsize, Ordering},
+		atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 		Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
 	},
 	thread::{self, JoinHandle},
@@ -29,17 +29,28 @@ struct Step {
 // SAFETY: the function is `Sync`, and `Pool::run` keeps it alive until every thread is done with it.
 unsafe impl Send for Step {}
 
+/// Of the word that says how things stand: whether workers may join the step, one worker that has joined, one step.
+const OPEN: u64 = 1;
+const ONE: u64 = 2;
+const NEXT: u64 = 1 << 16;
+
+/// The workers that have joined.
+fn joined(state: u64) -> u64 {
+	state % NEXT / ONE
+}
+
 #[derive(Default)]
 struct Shared {
-	/// The number of the step, which is 0 before the first.
-	epoch: AtomicUsize,
-	/// The step, and the number that it has.
-	step: Mutex<(usize, Option<Step>)>,
+	/// The number of the step, the workers that have joined it, and whether others may. The caller waits for those that have
+	/// joined, not for one that sleeps or whose processor somebody else has.
+	state: AtomicU64,
+	step: Mutex<Option<Step>>,
+	/// Workers that sleep or are about to.
+	asleep: AtomicUsize,
+	bed: Mutex<()>,
 	wake: Condvar,
 	/// The next task of the step.
 	next: AtomicUsize,
-	/// Workers that are not done with the step.
-	busy: AtomicUsize,
 	/// What a task panicked with.
 	panic: Mutex<Option<Box<dyn Any + Send>>>,
 	closing: AtomicBool,
@@ -61,7 +72,7 @@ impl Pool {
 	/// A pool of this many threads, the caller's among them. Fewer where the machine gives none.
 	pub(crate) fn new(threads: usize) -> Self {
 		let shared = Arc::new(Shared::default());
-		let workers = (1..threads.max(1))
+		let workers = (1..threads.clamp(1, 1024))
 			.filter_map(|i| {
 				let shared = shared.clone();
 				thread::Builder::new().name(format!("kernels-{i}")).spawn(move || work(&shared)).ok()
@@ -87,29 +98,31 @@ impl Pool {
 			return;
 		};
 		let shared = &*self.shared;
-		// SAFETY: only the lifetime changes. The workers' last use of it comes before `busy` is 0, for which this waits.
+		// SAFETY: only the lifetime changes. Workers use it only while they have joined, and this waits for those.
 		let run = unsafe {
 			std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync + 'static)>(step)
 		};
 		let step = Step { run, tasks };
-		{
-			let mut current = lock(&shared.step);
-			shared.next.store(0, Ordering::Relaxed);
-			shared.busy.store(self.workers.len(), Ordering::Relaxed);
-			current.0 += 1;
-			current.1 = Some(step);
-			shared.epoch.store(current.0, Ordering::Release);
+		// Nobody has joined, and nobody can.
+		*lock(&shared.step) = Some(step);
+		shared.next.store(0, Ordering::Relaxed);
+		let number = shared.state.load(Ordering::Relaxed) / NEXT + 1;
+		shared.state.store(number.wrapping_mul(NEXT) | OPEN, Ordering::SeqCst);
+		if shared.asleep.load(Ordering::SeqCst) > 0 {
+			drop(lock(&shared.bed));
 			shared.wake.notify_all();
 		}
 		take(shared, step);
+		let mut state = shared.state.fetch_and(!OPEN, Ordering::AcqRel);
 		let mut rounds = 0u32;
-		while shared.busy.load(Ordering::Acquire) != 0 {
+		while joined(state) > 0 {
 			rounds += 1;
 			if rounds < PATIENCE {
 				hint::spin_loop();
 			} else {
 				thread::yield_now();
 			}
+			state = shared.state.load(Ordering::Acquire);
 		}
 		if let Some(panic) = lock(&shared.panic).take() {
 			resume_unwind(panic);
@@ -141,40 +154,50 @@ fn take(shared: &Shared, step: Step) {
 	}
 }
 
+/// Joins a step that is open and has another number than the last: the step, and its number.
+fn join(shared: &Shared, last: u64) -> Option<(Step, u64)> {
+	let state = shared.state.load(Ordering::SeqCst);
+	if state & OPEN == 0 || state / NEXT == last {
+		return None;
+	}
+	shared.state.compare_exchange(state, state + ONE, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+	let step = *lock(&shared.step);
+	step.map(|step| (step, state / NEXT))
+}
+
 fn work(shared: &Shared) {
 	let _modes = Modes::set();
-	let mut done = 0;
-	loop {
-		let mut rounds = 0;
-		while shared.epoch.load(Ordering::Acquire) == done && rounds < PATIENCE {
+	let mut last = 0;
+	let mut rounds = 0;
+	while !shared.closing.load(Ordering::Relaxed) {
+		if let Some((step, number)) = join(shared, last) {
+			take(shared, step);
+			shared.state.fetch_sub(ONE, Ordering::Release);
+			(last, rounds) = (number, 0);
+			continue;
+		}
+		if rounds < PATIENCE {
 			rounds += 1;
 			hint::spin_loop();
+			continue;
 		}
-		let step = {
-			let mut current = lock(&shared.step);
-			while current.0 == done && !shared.closing.load(Ordering::Relaxed) {
-				current = shared.wake.wait(current).unwrap_or_else(PoisonError::into_inner);
-			}
-			if shared.closing.load(Ordering::Relaxed) {
-				return;
-			}
-			done = current.0;
-			current.1
-		};
-		if let Some(step) = step {
-			take(shared, step);
+		// Whoever opens a step after this worker has said that it sleeps wakes it; what was opened before is seen here.
+		let bed = lock(&shared.bed);
+		shared.asleep.fetch_add(1, Ordering::SeqCst);
+		let state = shared.state.load(Ordering::SeqCst);
+		if (state & OPEN == 0 || state / NEXT == last) && !shared.closing.load(Ordering::SeqCst) {
+			drop(shared.wake.wait(bed));
 		}
-		shared.busy.fetch_sub(1, Ordering::Release);
+		shared.asleep.fetch_sub(1, Ordering::SeqCst);
+		rounds = 0;
 	}
 }
 
 impl Drop for Pool {
 	fn drop(&mut self) {
-		{
-			let _current = lock(&self.shared.step);
-			self.shared.closing.store(true, Ordering::Relaxed);
-			self.shared.wake.notify_all();
-		}
+		self.shared.closing.store(true, Ordering::SeqCst);
+		drop(lock(&self.shared.bed));
+		self.shared.wake.notify_all();
 		for worker in self.workers.drain(..) {
 			let _ = worker.join();
 		}
@@ -197,6 +220,21 @@ mod tests {
 				assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1));
 			}
 		}
+	}
+
+	#[test]
+	fn pool_should_run_steps_that_follow_each_other_and_pauses() {
+		let pool = Pool::new(4);
+		let count = AtomicUsize::new(0);
+		for i in 0..20_000 {
+			pool.run(2 + i % 5, &|_| {
+				count.fetch_add(1, Ordering::Relaxed);
+			});
+			if i % 4_000 == 0 {
+				thread::sleep(std::time::Duration::from_millis(2));
+			}
+		}
+		assert_eq!(count.load(Ordering::Relaxed), (0..20_000).map(|i| 2 + i % 5).sum());
 	}
 
 	#[test]

@@ -1,17 +1,18 @@
 //! The steps of a plan, and how they run.
 
 use crate::{
-	chain::{self, Link},
 	copy::Copy,
 	depthwise::Depthwise,
 	fold,
-	gemm::{pack, panel_floats, Border, Gemm, Operands, Then},
+	gemm::{pack, panel_floats, Border, Columns, Gemm, Operands, Then},
 	memory::Buffer,
 	pick,
+	pointwise::{canonical, flush, has_subnormal, make_canonical},
 	pool::Pool,
+	program::{Operand, Program},
 	Isa,
 };
-use assay_semantics::{evaluate_node, float, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
+use assay_semantics::{evaluate_node, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
 use std::collections::HashMap;
 
 /// Where a value is.
@@ -19,6 +20,10 @@ use std::collections::HashMap;
 pub(crate) enum Loc {
 	/// In the arena, from this byte on.
 	Arena(usize),
+	/// In the memory of the outputs, from this byte on.
+	Output(usize),
+	/// An input: where the caller has it if that can be read as it is, else in the arena from this byte on.
+	Input(usize, usize),
 	/// A weight.
 	Weight(usize),
 }
@@ -36,8 +41,8 @@ pub(crate) enum After {
 pub(crate) enum Right {
 	/// A weight, packed when the plan was made.
 	Packed(Buffer),
-	/// A value: `sets` of `n` columns of `k` elements, packed into `panels` each time.
-	Computed { from: Loc, panels: Loc, sets: usize, n: usize, k: usize },
+	/// A value of `whole` elements, packed into `panels` each time: columns from each of the elements `sets` on.
+	Computed { from: Loc, whole: usize, panels: Loc, sets: Vec<usize>, columns: Columns },
 }
 
 /// A border, and where the image goes that has it.
@@ -47,11 +52,8 @@ pub(crate) type Bordered = Option<(Border, Loc)>;
 pub(crate) enum Work {
 	/// The value has the memory of another.
 	None,
-	Chain {
-		links: Vec<Link>,
-		/// With their elements.
-		operands: Vec<(Loc, usize)>,
-	},
+	/// With the operands, their elements, and whether they are bools.
+	Program(Program, Vec<(Loc, usize, bool)>),
 	Gemm {
 		gemm: Gemm,
 		left: Loc,
@@ -85,8 +87,6 @@ pub(crate) enum Work {
 	},
 	/// With data and its bytes, and indices and their bytes.
 	Rows(pick::Rows, [(Loc, usize); 2]),
-	/// With the operands and their elements.
-	Select(pick::Select, [(Loc, usize); 3]),
 	/// The element functions of the semantics.
 	Reference {
 		op: Op,
@@ -109,7 +109,7 @@ pub(crate) fn canonicalise(isa: Isa, dtype: DType, bytes: &mut [u8]) {
 			// SAFETY: any bits are an f32; what is not aligned stays in the ends, which are empty for aligned memory.
 			let (head, floats, tail) = unsafe { bytes.align_to_mut::<f32>() };
 			assert!(head.is_empty() && tail.is_empty(), "tensors are aligned");
-			chain::flush(isa, floats);
+			flush(isa, floats);
 		}
 		DType::Bool => bytes.iter_mut().for_each(|b| *b = u8::from(*b != 0)),
 		_ if dtype.is_float() => bytes.chunks_exact_mut(dtype.size()).for_each(|x| {
@@ -123,6 +123,9 @@ pub(crate) fn canonicalise(isa: Isa, dtype: DType, bytes: &mut [u8]) {
 /// The memory of one run.
 pub(crate) struct Memory<'a> {
 	pub(crate) arena: &'a Buffer,
+	pub(crate) outputs: &'a Buffer,
+	/// Inputs that are read as they are.
+	pub(crate) inputs: &'a [Option<&'a [u8]>],
 	pub(crate) weights: &'a HashMap<usize, Buffer>,
 }
 
@@ -133,12 +136,17 @@ impl Memory<'_> {
 	///
 	/// Nothing writes there while the slice is used: the plan gives values that live together different memory.
 	pub(crate) unsafe fn bytes(&self, loc: Loc, len: usize) -> &[u8] {
+		let piece = |buffer: &Buffer, start: usize, len: usize| {
+			assert!(start + len <= buffer.bytes().len());
+			// SAFETY: inside the buffer; the rest is the caller's.
+			unsafe { std::slice::from_raw_parts(buffer.start().add(start).cast_const(), len) }
+		};
 		match loc {
-			Loc::Arena(start) => {
-				assert!(start + len <= self.arena.bytes().len());
-				// SAFETY: inside the arena; the rest is the caller's.
-				unsafe { std::slice::from_raw_parts(self.arena.start().add(start), len) }
+			Loc::Input(i, _) if self.inputs.get(i).is_some_and(|input| input.is_some()) => {
+				self.inputs.get(i).copied().flatten().map_or(&[], |bytes| &bytes[..len])
 			}
+			Loc::Arena(start) | Loc::Input(_, start) => piece(self.arena, start, len),
+			Loc::Output(start) => piece(self.outputs, start, len),
 			Loc::Weight(i) => self.weights.get(&i).map_or(&[], |b| &b.bytes()[..len]),
 		}
 	}
@@ -150,10 +158,14 @@ impl Memory<'_> {
 	/// Nothing else uses the memory while the slice is used.
 	#[allow(clippy::mut_from_ref)]
 	pub(crate) unsafe fn bytes_mut(&self, loc: Loc, len: usize) -> &mut [u8] {
-		let Loc::Arena(start) = loc else { return &mut [] };
-		assert!(start + len <= self.arena.bytes().len());
-		// SAFETY: inside the arena; the rest is the caller's.
-		unsafe { std::slice::from_raw_parts_mut(self.arena.start().add(start), len) }
+		let (buffer, start) = match loc {
+			Loc::Arena(start) | Loc::Input(_, start) => (self.arena, start),
+			Loc::Output(start) => (self.outputs, start),
+			Loc::Weight(_) => return &mut [],
+		};
+		assert!(start + len <= buffer.bytes().len());
+		// SAFETY: inside the buffer; the rest is the caller's.
+		unsafe { std::slice::from_raw_parts_mut(buffer.start().add(start), len) }
 	}
 
 	/// As above, as f32.
@@ -189,7 +201,9 @@ impl Step {
 	pub(crate) fn describe(&self) -> String {
 		let what = match &self.work {
 			Work::None => "nothing".into(),
-			Work::Chain { links, .. } => format!("chain of {}", links.len()),
+			Work::Program(program, _) => {
+				format!("program of {} over {} x {}", program.list.len(), program.rows, program.n)
+			}
 			Work::Gemm { gemm, border, then, .. } => {
 				let flops = 2.0 * (gemm.rows() * gemm.n * gemm.k * gemm.products.len()) as f64;
 				let (count, width) = (gemm.lines.count, gemm.lines.width);
@@ -202,7 +216,6 @@ impl Step {
 			Work::Pool(window, _) => format!("pool {:?}", window.kernel),
 			Work::Move { copies, .. } => format!("move of {}", copies.len()),
 			Work::Rows(..) => "rows".into(),
-			Work::Select(..) => "select".into(),
 			Work::Reference { op, .. } => format!("reference {}", assay_semantics::ops::name(op)),
 		};
 		format!("%{} {}: {what}", self.value, self.ty)
@@ -217,28 +230,27 @@ impl Step {
 		let bytes = elements * self.ty.dtype.size();
 		match &self.work {
 			Work::None => {}
-			Work::Chain { links, operands } => {
+			Work::Program(program, operands) => {
+				let given = operands.iter().map(|(loc, n, is_bools)| match is_bools {
+					// SAFETY: see above.
+					true => Operand::Bools(unsafe { memory.bytes(*loc, *n) }),
+					// SAFETY: see above.
+					false => Operand::Floats(unsafe { memory.floats(*loc, *n) }),
+				});
+				let given: Vec<Operand> = given.collect();
 				// SAFETY: see above.
-				unsafe {
-					let operands: Vec<&[f32]> = operands.iter().map(|(loc, n)| memory.floats(*loc, *n)).collect();
-					chain::run(isa, pool, links, &operands, memory.floats_mut(self.out, elements));
-				}
+				program.run(isa, pool, &given, unsafe { memory.floats_mut(self.out, elements) });
 			}
 			Work::Gemm { gemm, left, whole, right, border, then, span } => {
 				// SAFETY: see above.
 				unsafe {
 					let b = match right {
 						Right::Packed(buffer) => buffer.floats(),
-						Right::Computed { from, panels, sets, n, k } => {
-							let panel = 2 * isa.lanes();
-							let size = panel_floats(panel, *n, *k);
-							let to = memory.floats_mut(*panels, sets * size);
-							let from = memory.floats(*from, sets * n * k);
-							for set in 0..*sets {
-								let to = &mut to[set * size..][..size];
-								pack(pool, panel, *n, *k, &from[set * n * k..][..n * k], to, |x| x);
-							}
-							memory.floats(*panels, sets * size)
+						Right::Computed { from, whole, panels, sets, columns } => {
+							let size = sets.len() * panel_floats(2 * isa.lanes(), columns.n, columns.k);
+							let to = memory.floats_mut(*panels, size);
+							pack(isa, pool, sets, *columns, memory.floats(*from, *whole), to);
+							memory.floats(*panels, size)
 						}
 					};
 					let a = bordered(pool, memory, *left, *whole, border);
@@ -282,14 +294,6 @@ impl Step {
 				unsafe {
 					let (data, indices) = (memory.bytes(data.0, data.1), memory.bytes(indices.0, indices.1));
 					rows.run(data, indices, memory.bytes_mut(self.out, bytes));
-				}
-			}
-			Work::Select(select, [condition, a, b]) => {
-				// SAFETY: see above.
-				unsafe {
-					let condition = memory.bytes(condition.0, condition.1);
-					let (a, b) = (memory.floats(a.0, a.1), memory.floats(b.0, b.1));
-					select.run(condition, a, b, memory.floats_mut(self.out, elements));
 				}
 			}
 			Work::Reference { op, operands } => {
@@ -346,18 +350,33 @@ unsafe fn then_of(memory: &Memory, then: &[After], elements: usize, columns: usi
 	}
 }
 
+/// Whether a tensor of this type can be read where it is: it is aligned, and its elements are canonical but for NaN.
+pub(crate) fn is_ready(isa: Isa, dtype: DType, bytes: &[u8]) -> bool {
+	match dtype {
+		// SAFETY: any bits are an f32.
+		DType::F32 => match unsafe { bytes.align_to::<f32>() } {
+			([], floats, []) => !has_subnormal(isa, floats),
+			_ => false,
+		},
+		DType::Bool => bytes.iter().all(|b| *b <= 1),
+		_ => !dtype.is_float(),
+	}
+}
+
+/// Makes NaN canonical in place.
+pub(crate) fn settle(isa: Isa, memory: &Memory, loc: Loc, ty: &TensorType) {
+	if ty.dtype == DType::F32 {
+		let n = ty.elements().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+		// SAFETY: called between steps, when nothing else is written.
+		make_canonical(isa, unsafe { memory.floats_mut(loc, n) });
+	}
+}
+
 /// The canonical tensor of a value.
-pub(crate) fn tensor(memory: &Memory, loc: Loc, ty: &TensorType) -> Tensor {
+pub(crate) fn tensor(isa: Isa, memory: &Memory, loc: Loc, ty: &TensorType) -> Tensor {
 	let n = ty.byte_len().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
 	// SAFETY: called between steps, when nothing is written.
-	let mut bytes = unsafe { memory.bytes(loc, n) }.to_vec();
-	if ty.dtype == DType::F32 {
-		for x in bytes.chunks_exact_mut(4) {
-			let bits = u32::from_le_bytes([x[0], x[1], x[2], x[3]]);
-			if f32::from_bits(bits).is_nan() {
-				x.copy_from_slice(&float::NAN_BITS.to_le_bytes());
-			}
-		}
-	}
+	let from = unsafe { memory.bytes(loc, n) };
+	let bytes = if ty.dtype == DType::F32 { canonical(isa, from) } else { from.to_vec() };
 	Tensor { ty: ty.clone(), bytes: bytes.into() }
 }

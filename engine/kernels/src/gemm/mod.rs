@@ -15,7 +15,7 @@ mod pack;
 mod task;
 
 pub(crate) use micro::{Run, Then};
-pub(crate) use pack::{pack, panel_floats, Border, Strip};
+pub(crate) use pack::{pack, panel_floats, Border, Columns, Strip};
 
 use crate::{
 	memory::{Buffer, Shared},
@@ -28,6 +28,12 @@ use task::Rows;
 
 /// Reduction elements of a block: a rule of the semantics.
 pub(crate) const BLOCK: usize = 256;
+
+/// Nanoseconds of work for which a second thread is worth its while.
+const WORTH: usize = 5_000;
+
+/// Rows of the lines that are cut into tiles as one, at most.
+const TOGETHER: usize = 128;
 
 /// Tiles of rows that a task takes together at most.
 const TILES: usize = 16;
@@ -150,6 +156,13 @@ struct Task {
 	panels: std::ops::Range<usize>,
 }
 
+/// How lines are cut into tiles: so many lines as one, into so many tiles.
+#[derive(Clone, Copy)]
+struct Cut {
+	lines: usize,
+	tiles: usize,
+}
+
 thread_local! {
 	static STRIP: Scratch = const { Scratch::new() };
 }
@@ -225,35 +238,65 @@ impl Gemm {
 			None => self.check_rows(self.lines.start(self.lines.lines() - 1), on.a.len()),
 			Some(strip) => assert!(on.a.len() >= strip.from.iter().product(), "the image is too short"),
 		}
-		let per_line = width.div_ceil(micros.rows);
-		let tasks = self.tasks(pool.threads(), per_line, panels);
+		let lines = self.lines_together(micros.rows);
+		let cut = Cut { lines, tiles: (width * lines).div_ceil(micros.rows) };
+		let threads = if self.cost() < WORTH { 1 } else { pool.threads() };
+		let tasks = self.tasks(threads, cut, panels);
 		let c = Shared(on.c.as_mut_ptr());
 		let then = SharedThen(on.then);
-		pool.run(tasks.len(), &|i| {
+		let each = |i: usize| {
 			let Some(task) = tasks.get(i) else { return };
 			let Some(strip) = &self.strip else {
 				let rows = Rows { a: on.a.as_ptr(), first: 0 };
 				for product in task.products.clone() {
 					// SAFETY: the bounds are checked above; tasks write different outputs.
-					unsafe { self.task(isa, &micros, task, product, per_line, rows, on.b, c.get(), then.get()) }
+					unsafe { self.task(isa, &micros, task, product, cut, rows, on.b, c.get(), then.get()) }
 				}
 				return;
 			};
-			let lines = task.tiles.start / per_line..task.tiles.end / per_line;
+			let lines = task.tiles.start / cut.tiles * cut.lines..task.tiles.end / cut.tiles * cut.lines;
 			let of_image = self.lines.count[2];
+			// Lines of one image, or several images.
+			let parts = if cut.lines > 1 { lines.len() / of_image } else { 1 };
+			let each = strip.floats(lines.len() / parts);
 			STRIP.with(|scratch| {
-				scratch.with(strip.floats(lines.len()), |to| {
+				scratch.with(parts * each, |to| {
 					let to = to.expect("memory for a few lines of an image");
-					strip.fill(lines.start / of_image, lines.start % of_image, lines.len(), on.a, to);
-					self.check_rows((lines.len() - 1) * self.lines.stride[2], to.len());
+					let count = lines.len() / parts;
+					for (i, to) in to.chunks_exact_mut(each.max(1)).enumerate() {
+						strip.fill(lines.start / of_image + i, lines.start % of_image, count, on.a, to);
+					}
+					self.check_rows((parts - 1) * each + (count - 1) * self.lines.stride[2], to.len());
 					let rows = Rows { a: to.as_ptr(), first: lines.start };
 					for product in task.products.clone() {
 						// SAFETY: as above, with the strip as the left operand.
-						unsafe { self.task(isa, &micros, task, product, per_line, rows, on.b, c.get(), then.get()) }
+						unsafe { self.task(isa, &micros, task, product, cut, rows, on.b, c.get(), then.get()) }
 					}
 				})
 			});
-		});
+		};
+		match threads {
+			1 => (0..tasks.len()).for_each(each),
+			_ => pool.run(tasks.len(), &each),
+		}
+	}
+
+	/// About how long it takes on one thread, in ns: products, and what has to come from far away.
+	fn cost(&self) -> usize {
+		let products = self.products.len();
+		products * (self.rows() * self.n * self.k / 100 + self.n * self.k / 8)
+	}
+
+	/// Lines that are cut into tiles as one: all of an image where one line is much less than a tile, and there are enough
+	/// columns for the copy that this takes.
+	fn lines_together(&self, rows: usize) -> usize {
+		let Lines { count, width, .. } = self.lines;
+		let all = width * count[2];
+		if 4 * width < 3 * rows && count[2] > 1 && all <= TOGETHER && self.n > 64 && self.products.len() == 1 {
+			count[2]
+		} else {
+			1
+		}
 	}
 
 	/// Asserts that all that is read of the left operand is there, when the last line begins at `last`.
@@ -264,14 +307,33 @@ impl Gemm {
 	}
 
 	/// Cuts the products so that every thread has work, and its part of the operands stays in its cache.
-	fn tasks(&self, threads: usize, per_line: usize, panels: usize) -> Vec<Task> {
+	fn tasks(&self, threads: usize, cut: Cut, panels: usize) -> Vec<Task> {
 		let part = |n: usize, parts: usize, i: usize| i * n / parts..(i + 1) * n / parts;
 		let rows = self.rows();
-		let all = self.lines.lines() * per_line;
+		let per_line = cut.tiles;
+		let all = self.lines.lines() / cut.lines * per_line;
 		let products = self.products.len();
 		let mut list = Vec::new();
 		if let Some(strip) = &self.strip {
 			let [images, _, lines] = self.lines.count;
+			if cut.lines > 1 {
+				// Several images, as weights come from far away.
+				let mut cuts = images.div_ceil((TILES / per_line).max(1));
+				let mut by_panels = 1;
+				if cuts % threads != 0 && panels >= threads {
+					by_panels = threads;
+				} else {
+					cuts = cuts.next_multiple_of(threads).min(images);
+				}
+				for i in 0..cuts {
+					for p in 0..by_panels {
+						let images = part(images, cuts, i);
+						let tiles = images.start * per_line..images.end * per_line;
+						list.push(Task { products: 0..products, tiles, panels: part(panels, by_panels, p) });
+					}
+				}
+				return list;
+			}
 			let mut cuts = lines.div_ceil(strip_lines(strip, self.lines.width, lines));
 			let mut by_panels = 1;
 			if images * cuts < threads {

@@ -1,39 +1,99 @@
 //! Panels of the right operand, and images with a border.
 
-use crate::{
-	memory::{Shared, ALIGN},
-	pool::Pool,
-};
+use crate::{kernel, memory::Shared, pool::Pool, simd::Simd, Isa};
 
 /// Floats of the packed form of `n` columns of `k` elements.
 pub(crate) fn panel_floats(panel: usize, n: usize, k: usize) -> usize {
 	n.div_ceil(panel) * panel * k
 }
 
-/// Packs `n` columns of `k` contiguous elements each: panel by panel, in each the columns of one element together. Columns
-/// that a panel lacks are +0. `value` is applied to each element.
-pub(crate) fn pack(pool: &Pool, panel: usize, n: usize, k: usize, from: &[f32], to: &mut [f32], value: fn(f32) -> f32) {
+/// Columns of a right operand where they lie: `n` of `k` elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns {
+	pub(crate) n: usize,
+	pub(crate) k: usize,
+	/// Elements from one column to the next, and from one element of a column to the next; one of the two is 1.
+	pub(crate) column: usize,
+	pub(crate) step: usize,
+}
+
+impl Columns {
+	/// Columns one after the other.
+	pub(crate) fn together(n: usize, k: usize) -> Self {
+		Self { n, k, column: k, step: 1 }
+	}
+
+	/// Elements from the first to the last.
+	fn reach(&self) -> usize {
+		match self.n * self.k {
+			0 => 0,
+			_ => (self.n - 1) * self.column + (self.k - 1) * self.step + 1,
+		}
+	}
+}
+
+/// Elements for which a second thread is worth its while.
+const WORTH: usize = 1 << 15;
+
+/// Packs sets of columns, which begin at these elements: panel by panel, in each the columns of one element together. Columns
+/// that a panel lacks are +0.
+pub(crate) fn pack(isa: Isa, pool: &Pool, sets: &[usize], columns: Columns, from: &[f32], to: &mut [f32]) {
+	let Columns { n, k, .. } = columns;
+	let panel = 2 * isa.lanes();
 	let (panels, size) = (n.div_ceil(panel), panel * k);
-	assert!(from.len() >= n * k && to.len() >= panels * size);
+	assert!(columns.column == 1 || columns.step == 1);
+	assert!(sets.iter().all(|set| set + columns.reach() <= from.len()) && to.len() >= sets.len() * panels * size);
 	let start = Shared(to.as_mut_ptr());
-	pool.run(panels, &|p| {
-		// SAFETY: each task has a panel of its own, inside `to`.
-		let to = unsafe { std::slice::from_raw_parts_mut(start.get().add(p * size), size) };
-		let columns = panel.min(n - p * panel);
-		// By parts of the columns, so that what is read and written stays in the first cache.
-		for first in (0..k).step_by(ALIGN) {
-			let part = first..k.min(first + ALIGN);
-			for j in 0..columns {
-				let column = &from[(p * panel + j) * k..][..k];
-				for (x, to) in column[part.clone()].iter().zip(to[part.start * panel + j..].iter_mut().step_by(panel)) {
-					*to = value(*x);
+	let all = sets.len() * panels;
+	let tasks = if all * size < WORTH { 1 } else { all.min(4 * pool.threads()) };
+	pool.run(tasks, &|task| {
+		for i in task * all / tasks..(task + 1) * all / tasks {
+			let (set, p) = (i / panels, i % panels);
+			let here = Columns { n: panel.min(n - p * panel), ..columns };
+			// SAFETY: each panel belongs to one task and is inside `to`; the columns are inside `from`, as is checked above.
+			unsafe {
+				let from = from.as_ptr().add(sets[set] + p * panel * columns.column);
+				one(isa, here, from, start.get().add(i * size), panel);
+			}
+		}
+	});
+}
+
+kernel!(
+	/// Packs one panel.
+	fn one(columns: Columns, from: *const f32, to: *mut f32, panel: usize) = one_body
+);
+
+#[inline(always)]
+unsafe fn one_body<S: Simd>(columns: Columns, from: *const f32, to: *mut f32, panel: usize) {
+	let Columns { n, k, column, step } = columns;
+	// SAFETY: the caller's: `n` columns of `k` elements, and `k` lines of `panel` elements.
+	unsafe {
+		if column == 1 {
+			for i in 0..k {
+				let (from, to) = (from.add(i * step), to.add(i * panel));
+				for j in (0..panel).step_by(S::LANES) {
+					S::store(to.add(j), S::load_n(from.wrapping_add(j), n.saturating_sub(j)));
+				}
+			}
+			return;
+		}
+		for j in (0..panel).step_by(S::LANES) {
+			let here = n.saturating_sub(j).min(S::LANES);
+			let from = from.wrapping_add(j * column);
+			for i in (0..k).step_by(S::LANES) {
+				let rest = S::LANES.min(k - i);
+				let mut rows = [S::splat(0.0); 16];
+				for (r, row) in rows.iter_mut().enumerate().take(here) {
+					*row = S::load_n(from.add(r * column + i), rest);
+				}
+				S::transpose(&mut rows);
+				for (r, row) in rows.iter().enumerate().take(rest) {
+					S::store(to.add((i + r) * panel + j), *row);
 				}
 			}
 		}
-		for to in to.chunks_exact_mut(panel) {
-			to[columns..].fill(0.0);
-		}
-	});
+	}
 }
 
 /// The border of an image `[N, H, W, C]`, made for a few lines of output at a time.

@@ -2,7 +2,7 @@
 
 use super::{
 	micro::{Micros, Run, Then, Tile},
-	Gemm, Product, Scratch, Task, BLOCK,
+	Cut, Gemm, Product, Scratch, Task, BLOCK,
 };
 use crate::Isa;
 
@@ -34,8 +34,8 @@ struct Place<'a> {
 	isa: Isa,
 	micros: &'a Micros,
 	product: Product,
-	/// Tiles of a line, and the most rows of a tile.
-	per_line: usize,
+	cut: Cut,
+	/// The most rows of a tile.
 	most: usize,
 	/// The left operand of the product.
 	rows: Rows,
@@ -55,20 +55,19 @@ impl Gemm {
 		micros: &Micros,
 		task: &Task,
 		product: usize,
-		per_line: usize,
+		cut: Cut,
 		rows: Rows,
 		b: &[f32],
 		c: *mut f32,
 		then: &[Then],
 	) {
-		let width = self.lines.width;
-		let most = width.div_ceil(per_line);
-		let packed = if self.collides(most) { task.tiles.len() * micros.rows * PACKED_ROW } else { 0 };
+		let most = (self.lines.width * cut.lines).div_ceil(cut.tiles);
+		let packed = if cut.lines > 1 || self.collides(most) { task.tiles.len() * micros.rows * PACKED_ROW } else { 0 };
 		let place = Place {
 			isa,
 			micros,
 			product: self.products[product],
-			per_line,
+			cut,
 			most,
 			rows: Rows { a: rows.a.wrapping_add(self.products[product].a), first: rows.first },
 			b: b.as_ptr().wrapping_add(self.products[product].b),
@@ -81,8 +80,7 @@ impl Gemm {
 		}
 		PACKED.with(|scratch| {
 			scratch.with(packed, |to| {
-				// Without memory for the copy, rows are read where they are.
-				let to = to.map_or(std::ptr::null_mut(), |to| to.as_mut_ptr());
+				let to = to.expect("memory for a few rows").as_mut_ptr();
 				// SAFETY: the caller's.
 				unsafe { self.blocks(task, &place, to) }
 			})
@@ -90,9 +88,16 @@ impl Gemm {
 	}
 
 	/// The first element of a row.
-	fn start(&self, row: usize, first: usize) -> usize {
+	fn start(&self, row: usize, first: usize, cut: Cut) -> usize {
 		let (line, at) = (row / self.lines.width, row % self.lines.width);
-		let line = if self.strip.is_some() { (line - first) * self.lines.stride[2] } else { self.lines.start(line) };
+		let line = match &self.strip {
+			None => self.lines.start(line),
+			Some(strip) if cut.lines > 1 => {
+				let (image, line) = ((line - first) / cut.lines, (line - first) % cut.lines);
+				image * strip.floats(cut.lines) + line * self.lines.stride[2]
+			}
+			Some(_) => (line - first) * self.lines.stride[2],
+		};
 		line + at * self.lines.step
 	}
 
@@ -103,14 +108,14 @@ impl Gemm {
 	/// As [`Gemm::task`]; `to` has room.
 	unsafe fn copy_rows(&self, task: &Task, place: &Place, runs: &[Run], to: *mut f32) {
 		for (slot, tile) in task.tiles.clone().enumerate() {
-			let (row, rows) = self.tile(tile, place.per_line);
-			let from = place.rows.a.wrapping_add(self.start(row, place.rows.first));
+			let (row, rows) = self.tile(tile, place.cut);
 			for i in 0..rows {
+				let from = place.rows.a.wrapping_add(self.start(row + i, place.rows.first, place.cut));
 				let mut to = to.wrapping_add((slot * place.micros.rows + i) * PACKED_ROW);
 				for run in runs {
 					// SAFETY: the run is inside the left operand, and a block fits the packed row.
 					unsafe {
-						let from = from.add(i * self.lines.step + run.offset);
+						let from = from.add(run.offset);
 						std::ptr::copy_nonoverlapping(from, to, run.len);
 						to = to.add(run.len);
 					}
@@ -126,7 +131,7 @@ impl Gemm {
 		let (lanes, panel_width) = (place.isa.lanes(), 2 * place.isa.lanes());
 		let panel = panel_width * self.k;
 		let full = self.n / panel_width;
-		let &Place { micros, product, per_line, most, rows: Rows { a, first }, b, c, then, .. } = place;
+		let &Place { micros, product, cut, most, rows: Rows { a, first }, b, c, then, .. } = place;
 		// Panels that are taken together from `p` on: how many, and vectors of them.
 		let together_from = |p: usize| {
 			let left = full.min(task.panels.end).saturating_sub(p);
@@ -141,7 +146,7 @@ impl Gemm {
 			}
 		};
 		// Where a tile's outputs are, from panel `p` on.
-		let output = |tile: usize, p: usize| product.c + self.tile(tile, per_line).0 * self.ldc + p * panel_width;
+		let output = |tile: usize, p: usize| product.c + self.tile(tile, cut).0 * self.ldc + p * panel_width;
 		let added = then.iter().find_map(|then| match then {
 			Then::AddTensor(p) if self.ldt == self.ldc => Some((*p as isize - c as isize) / size_of::<f32>() as isize),
 			_ => None,
@@ -154,11 +159,11 @@ impl Gemm {
 		            next: Next,
 		            (then_tile, then_p): (usize, usize)| {
 			let runs = &self.blocks[at];
-			let (row, rows) = self.tile(tile, per_line);
+			let (row, rows) = self.tile(tile, cut);
 			let element = output(tile, p);
 			let together = [Run { offset: 0, len: runs.iter().map(|run| run.len).sum() }];
 			let (a, lda, runs) = if packed_rows.is_null() {
-				(a.wrapping_add(self.start(row, first)), self.lines.step, runs.as_slice())
+				(a.wrapping_add(self.start(row, first, cut)), self.lines.step, runs.as_slice())
 			} else {
 				let start = slot * micros.rows * PACKED_ROW;
 				(packed_rows.wrapping_add(start).cast_const(), PACKED_ROW, together.as_slice())
@@ -215,11 +220,11 @@ impl Gemm {
 			// A small right operand stays in the second cache, and whole rows of output are written together.
 			if self.blocks.len() == 1 && panel * task.panels.len() <= SMALL {
 				for tile in task.tiles.clone().enumerate() {
-					let (row, rows) = self.tile(tile.1, per_line);
+					let (row, rows) = self.tile(tile.1, cut);
 					// The rows of the next tile, a part with each panel.
 					let is_next = stretch && packed_rows.is_null() && tile.1 + 1 < task.tiles.end;
 					let mut lines = if is_next { rows * self.k / LINE } else { 0 };
-					let mut next = if is_next { a.wrapping_add(self.start(row + rows, first)) } else { b };
+					let mut next = if is_next { a.wrapping_add(self.start(row + rows, first, cut)) } else { b };
 					let mut p = task.panels.start;
 					while p < task.panels.end {
 						let (step, vectors) = together_from(p);
@@ -249,13 +254,15 @@ impl Gemm {
 				} else {
 					(b, 0)
 				};
-				// Each tile asks for a part of it, when it is done asking for outputs.
-				let (lines, part) = (panel_width / LINE * len, asks(len));
-				let parts = if part == 0 { 0 } else { lines.div_ceil(part) };
+				// Each tile asks for a part of it, as evenly as can be: what is under way has only so much room.
+				let floats = panel_width * len;
+				let parts = (task.tiles.len() / count.max(1)).max(1);
+				let share = floats.div_ceil(parts);
+				let ahead = share.div_ceil(asks(len).max(1)).min(LINE);
 				for tile in task.tiles.clone().enumerate() {
 					let slot = tile.0;
 					let next = if slot < count * parts {
-						(next.wrapping_add(slot / parts * panel + slot % parts * part * LINE), LINE)
+						(next.wrapping_add(slot / parts * panel + slot % parts * share), ahead)
 					} else {
 						idle
 					};
@@ -279,10 +286,10 @@ impl Gemm {
 	}
 
 	/// The first row of a tile, and how many there are. The rows of a line are shared out evenly.
-	fn tile(&self, tile: usize, per_line: usize) -> (usize, usize) {
-		let (line, i) = (tile / per_line, tile % per_line);
-		let width = self.lines.width;
-		let (start, end) = (i * width / per_line, (i + 1) * width / per_line);
+	fn tile(&self, tile: usize, cut: Cut) -> (usize, usize) {
+		let (line, i) = (tile / cut.tiles, tile % cut.tiles);
+		let width = self.lines.width * cut.lines;
+		let (start, end) = (i * width / cut.tiles, (i + 1) * width / cut.tiles);
 		(line * width + start, end - start)
 	}
 }

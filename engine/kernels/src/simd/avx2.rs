@@ -154,4 +154,47 @@ impl Simd for Avx2 {
 	unsafe fn sum_lanes(lanes: &[Self::F; 4]) -> f32 {
 		unsafe { sum8(_mm256_add_ps(lanes[0], lanes[1])) }
 	}
+	#[inline(always)]
+	unsafe fn largest(x: Self::F) -> f32 {
+		unsafe {
+			let x = Self::larger(x, _mm256_permute2f128_ps::<1>(x, x));
+			let x = Self::larger(x, _mm256_shuffle_ps::<0b0100_1110>(x, x));
+			_mm256_cvtss_f32(Self::larger(x, _mm256_shuffle_ps::<0b1011_0001>(x, x)))
+		}
+	}
+	#[inline(always)]
+	unsafe fn transpose(rows: &mut [Self::F; 16]) {
+		unsafe {
+			let mut a = *rows;
+			for i in (0..8).step_by(2) {
+				a[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+				a[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+			}
+			let mut b = a;
+			for i in (0..8).step_by(4) {
+				for j in 0..2 {
+					b[i + 2 * j] = _mm256_shuffle_ps::<0x44>(a[i + j], a[i + j + 2]);
+					b[i + 2 * j + 1] = _mm256_shuffle_ps::<0xee>(a[i + j], a[i + j + 2]);
+				}
+			}
+			for i in 0..4 {
+				rows[i] = _mm256_permute2f128_ps::<0x20>(b[i], b[i + 4]);
+				rows[i + 4] = _mm256_permute2f128_ps::<0x31>(b[i], b[i + 4]);
+			}
+		}
+	}
+	#[inline(always)]
+	unsafe fn canonical(a: Self::F) -> Self::F {
+		let nan = f32::from_bits(assay_semantics::float::NAN_BITS);
+		unsafe { _mm256_blendv_ps(a, _mm256_set1_ps(nan), _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) }
+	}
+	#[inline(always)]
+	unsafe fn any_subnormal(a: Self::F) -> bool {
+		unsafe {
+			let bits = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(0x7fff_ffff));
+			let below = _mm256_cmpgt_epi32(_mm256_set1_epi32(0x0080_0000), bits);
+			let above = _mm256_cmpgt_epi32(bits, _mm256_setzero_si256());
+			_mm256_testz_si256(below, above) == 0
+		}
+	}
 }

@@ -142,4 +142,53 @@ impl Simd for Avx512 {
 			super::avx2::sum8(_mm256_add_ps(low, high))
 		}
 	}
+	#[inline(always)]
+	unsafe fn largest(x: Self::F) -> f32 {
+		unsafe {
+			let x = Self::larger(x, _mm512_shuffle_f32x4::<0b0100_1110>(x, x));
+			let x = Self::larger(x, _mm512_shuffle_f32x4::<0b1011_0001>(x, x));
+			let x = Self::larger(x, _mm512_shuffle_ps::<0b0100_1110>(x, x));
+			_mm512_cvtss_f32(Self::larger(x, _mm512_shuffle_ps::<0b1011_0001>(x, x)))
+		}
+	}
+	#[inline(always)]
+	unsafe fn transpose(rows: &mut [Self::F; 16]) {
+		unsafe {
+			let mut a = *rows;
+			// Pairs of rows, then of pairs: each 128 bits then have four rows' elements of one column.
+			for i in (0..16).step_by(2) {
+				a[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
+				a[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
+			}
+			let pair = |x, y| (_mm512_castps_pd(x), _mm512_castps_pd(y));
+			let mut b = a;
+			for i in (0..16).step_by(4) {
+				for j in 0..2 {
+					let (x, y) = pair(a[i + j], a[i + j + 2]);
+					b[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
+					b[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
+				}
+			}
+			// The 128 bits themselves, four by four.
+			for i in 0..4 {
+				let (x, y) = (b[i], b[i + 4]);
+				let (z, w) = (b[i + 8], b[i + 12]);
+				let (even, odd) = (_mm512_shuffle_f32x4::<0x88>(x, y), _mm512_shuffle_f32x4::<0xdd>(x, y));
+				let (even2, odd2) = (_mm512_shuffle_f32x4::<0x88>(z, w), _mm512_shuffle_f32x4::<0xdd>(z, w));
+				rows[i] = _mm512_shuffle_f32x4::<0x88>(even, even2);
+				rows[i + 4] = _mm512_shuffle_f32x4::<0x88>(odd, odd2);
+				rows[i + 8] = _mm512_shuffle_f32x4::<0xdd>(even, even2);
+				rows[i + 12] = _mm512_shuffle_f32x4::<0xdd>(odd, odd2);
+			}
+		}
+	}
+	#[inline(always)]
+	unsafe fn canonical(a: Self::F) -> Self::F {
+		let nan = f32::from_bits(assay_semantics::float::NAN_BITS);
+		unsafe { _mm512_mask_mov_ps(a, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), _mm512_set1_ps(nan)) }
+	}
+	#[inline(always)]
+	unsafe fn any_subnormal(a: Self::F) -> bool {
+		unsafe { _mm512_fpclass_ps_mask::<0x20>(a) != 0 }
+	}
 }

@@ -69,6 +69,14 @@ pub(crate) trait Simd: Copy + 'static {
 	unsafe fn add_lanes(lanes: &mut [Self::F; 4], p: *const f32, n: usize);
 	/// The tree over the 16 lanes: 8, 4, 2, 1 apart.
 	unsafe fn sum_lanes(lanes: &[Self::F; 4]) -> f32;
+	/// The largest lane; any NaN gives NaN; of two zeros either one.
+	unsafe fn largest(x: Self::F) -> f32;
+	/// Swaps rows and columns of the first [`Simd::LANES`] vectors.
+	unsafe fn transpose(rows: &mut [Self::F; 16]);
+	/// Whether any lane is subnormal.
+	unsafe fn any_subnormal(a: Self::F) -> bool;
+	/// The canonical NaN for NaN, else as it is.
+	unsafe fn canonical(a: Self::F) -> Self::F;
 }
 
 /// [`assay_semantics::float::exp`] in every lane.

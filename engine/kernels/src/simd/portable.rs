@@ -155,4 +155,23 @@ impl Simd for Portable {
 		let s = [s[0] + s[4], s[1] + s[5], s[2] + s[6], s[3] + s[7]];
 		(s[0] + s[2]) + (s[1] + s[3])
 	}
+	#[inline(always)]
+	unsafe fn largest(x: Self::F) -> f32 {
+		x.into_iter().fold(f32::NEG_INFINITY, float::max)
+	}
+	#[inline(always)]
+	unsafe fn transpose(rows: &mut [Self::F; 16]) {
+		let from = *rows;
+		for (i, row) in rows.iter_mut().enumerate().take(N) {
+			*row = std::array::from_fn(|j| from[j][i]);
+		}
+	}
+	#[inline(always)]
+	unsafe fn canonical(a: Self::F) -> Self::F {
+		map(a, |a| if a.is_nan() { f32::from_bits(float::NAN_BITS) } else { a })
+	}
+	#[inline(always)]
+	unsafe fn any_subnormal(a: Self::F) -> bool {
+		a.iter().any(|a| a.is_subnormal())
+	}
 }
