@@ -11,7 +11,7 @@ use crate::{
 	pick,
 	pool::Pool,
 	step::{After, Loc, Right, Step, Work},
-	Isa,
+	stream, Isa,
 };
 use assay_semantics::{
 	float,
@@ -409,6 +409,7 @@ impl Builder<'_> {
 				let mut buffer = Buffer::new(tensor.bytes.len()).ok_or(EvalError::Memory)?;
 				buffer.bytes_mut()[..tensor.bytes.len()].copy_from_slice(&tensor.bytes);
 				crate::step::canonicalise(self.isa, tensor.ty.dtype, &mut buffer.bytes_mut()[..tensor.bytes.len()]);
+				tensor.bytes.release();
 				self.weights.insert(i, buffer);
 			}
 		}
@@ -542,13 +543,13 @@ impl Builder<'_> {
 		};
 		let tensor = &self.model.weights()[i];
 		let mut buffer = Buffer::new(sets * size * 4).ok_or(EvalError::Memory)?;
-		let mut raw = Buffer::new(n * k * 4).ok_or(EvalError::Memory)?;
 		for set in 0..sets {
-			// Through a copy, as a tensor's bytes have no alignment.
-			let from = &tensor.bytes[set * n * k * 4..][..n * k * 4];
-			raw.bytes_mut()[..from.len()].copy_from_slice(from);
 			let to = &mut buffer.floats_mut()[set * size..][..size];
-			pack(self.pool, panel, n, k, raw.floats(), to, |x| f32::from_bits(float::store(x)));
+			// Whole panels at a time.
+			stream::floats(&tensor.bytes, set * n * k * 4, n * k, panel * k, &mut |at, floats| {
+				let value = |x| f32::from_bits(float::store(x));
+				pack(self.pool, panel, floats.len() / k.max(1), k, floats, &mut to[at..], value);
+			})?;
 		}
 		Ok(Right::Packed(buffer))
 	}

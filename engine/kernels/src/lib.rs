@@ -37,6 +37,7 @@ mod plan;
 mod pool;
 mod simd;
 mod step;
+mod stream;
 
 pub use check::{self_test, Mismatch};
 pub use isa::{Isa, UnknownIsa, ISA_VARIABLE};
