@@ -3,6 +3,7 @@
 use crate::{
 	error::{ImportError, Reason},
 	layout::{compose, identity, inverse, Perm},
+	shared::Shared,
 	weights::is_canonical,
 };
 use assay_semantics::{
@@ -10,13 +11,9 @@ use assay_semantics::{
 	ir::MAX_OPERANDS,
 	model::MAX_NODES,
 	ops::{out_type, steps, Binary, Reduce, ReduceKind, Reshape, Site, Transpose, BLOCK},
-	Bytes, Model, Names, Node, Op, Tensor, TensorType, ValueId,
+	DType, Model, Names, Node, Op, Tensor, TensorType, ValueId,
 };
-use std::{
-	collections::HashMap,
-	ops::Range,
-	sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// An ONNX tensor: a value of the IR, and the permutation between them (see [`crate::layout`]).
 #[derive(Clone, Debug)]
@@ -49,33 +46,12 @@ pub(crate) struct Builder {
 	fold_budget: u64,
 	splat_budget: u64,
 	work_budget: u64,
-	/// Addresses of the file's memory.
-	file: Range<usize>,
-	moved: Moved,
-}
-
-/// Weights of a file that have been transposed: all models that are compiled from it share them.
-#[derive(Clone, Default, Debug)]
-pub(crate) struct Moved(Arc<Mutex<HashMap<(usize, TensorType, Perm), Bytes>>>);
-
-impl Moved {
-	/// What was made before of the tensor at this address.
-	fn get(&self, key: &(usize, TensorType, Perm)) -> Option<Bytes> {
-		self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-	}
-
-	/// Keeps it, and gives it shared.
-	fn put(&self, key: (usize, TensorType, Perm), bytes: Vec<u8>) -> Bytes {
-		let bytes = Bytes::shared(Arc::new(bytes));
-		self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, bytes.clone());
-		bytes
-	}
+	shared: Arc<Shared>,
 }
 
 impl Builder {
-	/// An empty graph for a file in this memory.
-	pub(crate) fn new(file: &Bytes, moved: &Moved) -> Self {
-		let start = file.as_ptr() as usize;
+	/// An empty graph for a file of this many bytes.
+	pub(crate) fn new(file: usize, shared: &Arc<Shared>) -> Self {
 		Self {
 			nodes: Vec::new(),
 			weights: Vec::new(),
@@ -84,9 +60,8 @@ impl Builder {
 			work_budget: FOLD_WORK,
 			splats: HashMap::new(),
 			splat_budget: SPLAT_ALLOWANCE,
-			fold_budget: (file.len() as u64).saturating_mul(3).saturating_add(FOLD_ALLOWANCE),
-			file: start..start + file.len(),
-			moved: moved.clone(),
+			fold_budget: (file as u64).saturating_mul(3).saturating_add(FOLD_ALLOWANCE),
+			shared: shared.clone(),
 		}
 	}
 
@@ -371,7 +346,7 @@ impl Builder {
 			number.insert(id, nodes.len() as ValueId);
 			nodes.push(node);
 		}
-		Ok(Model::new(nodes, weights, outputs.len() as u32, names)?)
+		Ok(Model::sharing(nodes, weights, outputs.len() as u32, names, self.shared.roots())?)
 	}
 }
 
@@ -379,17 +354,13 @@ impl Builder {
 	/// The value of an operator over constants. Moving elements that are canonical changes no bits, so that needs no element
 	/// function: weights are large.
 	fn fold(&self, op: &Op, constants: &[&Tensor], ty: &TensorType) -> Result<Tensor, Reason> {
+		// Initialisers were looked through when they were read; bools never are.
+		let is_read = |x: &Tensor| x.ty.dtype != DType::Bool && self.shared.is_initialiser(x);
+		let is_canonical = |x: &Tensor| is_read(x) || is_canonical(x);
 		let bytes = match (op, constants) {
 			(Op::Reshape(_), [x]) if is_canonical(x) => x.bytes.clone(),
 			(Op::Transpose(t), [x]) if is_canonical(x) && !x.bytes.is_empty() => {
-				let key = (x.bytes.as_ptr() as usize, x.ty.clone(), t.perm.clone());
-				match self.file.contains(&key.0) {
-					true => match self.moved.get(&key) {
-						Some(bytes) => bytes,
-						None => self.moved.put(key, transposed(x, &t.perm, ty)),
-					},
-					false => transposed(x, &t.perm, ty).into(),
-				}
+				self.shared.moved(x, &t.perm, || transposed(x, &t.perm, ty))
 			}
 			_ => return Ok(evaluate_node(op, constants)?),
 		};
@@ -426,6 +397,7 @@ fn transposed(x: &Tensor, perm: &[u8], ty: &TensorType) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
 	use super::*;
+	use assay_semantics::Bytes;
 
 	#[test]
 	fn fold_should_give_what_the_semantics_gives_when_it_moves_elements() {
@@ -436,7 +408,7 @@ mod tests {
 		let long = Tensor::from_i64(dims, &(0..120).collect::<Vec<i64>>()).unwrap();
 		let file = Bytes::shared(Arc::new(x.bytes.to_vec()));
 		let part = Tensor { ty: x.ty.clone(), bytes: file.part(0, file.len()).unwrap() };
-		let builder = Builder::new(&file, &Moved::default());
+		let builder = Builder::new(file.len(), &Arc::new(Shared::new(&file)));
 		for tensor in [&x, &odd, &long, &part, &part] {
 			for perm in [[0, 1, 2, 3], [3, 2, 1, 0], [0, 2, 3, 1], [1, 0, 3, 2], [2, 3, 0, 1]] {
 				let op = Op::Transpose(Transpose { perm: perm.to_vec() });

@@ -20,6 +20,7 @@ mod onnx;
 pub mod proto;
 mod scan;
 mod session;
+mod shared;
 mod weights;
 
 pub use artifact::{read_artifact, read_artifact_shared, write_artifact, write_artifact_to, ArtifactError};

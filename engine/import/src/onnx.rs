@@ -1,12 +1,14 @@
 //! From a file to a model: inputs, initialisers, nodes, outputs.
 
 use crate::{
-	builder::{Builder, Moved, Value},
+	builder::{Builder, Value},
 	error::{ImportError, Reason},
 	functions::Inliner,
 	lower::{self, Context},
 	proto::{Dimension, GraphProto, ModelProto, TensorProto, ValueInfoProto},
-	scan, weights,
+	scan,
+	shared::Shared,
+	weights,
 };
 use assay_semantics::{model::MAX_SIGNATURE, Bytes, Model, Names, Tensor, TensorType};
 use prost::Message;
@@ -56,7 +58,7 @@ pub struct Onnx {
 	opset: i64,
 	/// The file's memory, of which initialisers are parts.
 	file: Bytes,
-	moved: Moved,
+	shared: Arc<Shared>,
 }
 
 impl Onnx {
@@ -77,7 +79,8 @@ impl Onnx {
 			return Err(ImportError::Opset(opset, *OPSETS.start(), *OPSETS.end()));
 		}
 		graph.node = Inliner::new(&model.functions).inline(std::mem::take(&mut graph.node), 0)?;
-		Ok(Self { graph, opset, file, moved: Moved::default() })
+		let shared = Arc::new(Shared::new(&file));
+		Ok(Self { graph, opset, file, shared })
 	}
 
 	fn inputs(&self) -> impl Iterator<Item = &ValueInfoProto> {
@@ -98,30 +101,46 @@ impl Onnx {
 	/// The inputs that must be given, with their types: those stated here, else those that the file declares, where an
 	/// unknown first dimension is 1 and any other is an error.
 	pub fn declared(&self, stated: &[(String, TensorType)]) -> Result<Vec<(String, Given)>, ImportError> {
-		if let Some((name, _)) = stated.iter().find(|(name, _)| !self.graph.input.iter().any(|i| i.name == *name)) {
-			return Err(ImportError::Input { name: name.clone(), reason: "the graph has no such input".into() });
-		}
-		let mut given = Vec::new();
-		for info in self.inputs() {
-			let error = |reason| ImportError::Input { name: info.name.clone(), reason };
-			let ty = match stated.iter().find(|(name, _)| *name == info.name) {
-				Some((_, ty)) => ty.clone(),
-				None => declared_type(info).map_err(|r| error(r.text))?.ok_or_else(|| {
-					error("it has no shape; run onnx.shape_inference or export with static shapes".into())
-				})?,
-			};
-			given.push((info.name.clone(), Given::Type(ty)));
-		}
-		Ok(given)
+		let (given, problems) = self.given(stated);
+		problems.into_iter().next().map_or(Ok(given), Err)
 	}
 
-	/// Everything that stands in the way of [`Onnx::compile`], as far as one can see past the first.
-	pub fn problems(&self, given: &[(String, Given)]) -> Vec<ImportError> {
-		let mut problems = Vec::new();
-		match self.clone().into_model(given, Some(&mut problems)) {
-			Err(error) if problems.is_empty() => vec![error],
-			_ => problems,
+	/// The same with everything that is wrong. An input whose type is not known is given too, with dimensions of 1.
+	fn given(&self, stated: &[(String, TensorType)]) -> (Vec<(String, Given)>, Vec<ImportError>) {
+		let error = |name: &str, reason| ImportError::Input { name: name.into(), reason };
+		let unknown = stated.iter().filter(|(name, _)| !self.graph.input.iter().any(|i| i.name == *name));
+		let has = format!("the graph has no such input; it has {}", self.input_names().join(", "));
+		let mut problems: Vec<ImportError> = unknown.map(|(name, _)| error(name, has.clone())).collect();
+		let mut given = Vec::new();
+		for info in self.inputs() {
+			let ty = match stated.iter().find(|(name, _)| *name == info.name) {
+				Some((_, ty)) => check_given(info, ty).map(|()| (ty.clone(), None)),
+				None => declared_type(info),
+			};
+			match ty {
+				Ok((ty, open)) => {
+					given.push((info.name.clone(), Given::Type(ty)));
+					problems.extend(open.map(|reason| error(&info.name, reason)));
+				}
+				Err(reason) => problems.push(error(&info.name, reason.text)),
+			}
 		}
+		(given, problems)
+	}
+
+	/// Everything that stands in the way of a model for inputs of the types that [`Onnx::declared`] gives, as far as one can
+	/// see past the first problem.
+	pub fn problems(&self, stated: &[(String, TensorType)]) -> Vec<ImportError> {
+		let (given, mut problems) = self.given(stated);
+		let mut found = Vec::new();
+		let end = self.clone().into_model(&given, Some(&mut found));
+		if let (Err(error), true) = (end, found.is_empty()) {
+			found.push(error);
+		}
+		// With types that are not the right ones, only operators can be judged.
+		let certain = problems.is_empty();
+		problems.extend(found.into_iter().filter(|e| certain || matches!(e, ImportError::Operator { .. })));
+		problems
 	}
 
 	/// The model for inputs of these types and with these values, named as in the graph. Inputs whose values are given are
@@ -131,7 +150,8 @@ impl Onnx {
 		self.clone().into_model(given, None)
 	}
 
-	/// With `problems`, goes on after a node that cannot be lowered, and gathers there what is wrong with the nodes.
+	/// With `problems`, goes on after an initialiser that cannot be read and a node that cannot be lowered, and gathers there
+	/// what is wrong with them.
 	fn into_model(
 		mut self,
 		given: &[(String, Given)],
@@ -144,7 +164,7 @@ impl Onnx {
 				return Err(ImportError::Limit { what, got: got as u64, limit: MAX_SIGNATURE as u64 });
 			}
 		}
-		let mut builder = Builder::new(&self.file, &self.moved);
+		let mut builder = Builder::new(self.file.len(), &self.shared);
 		let mut names = Names { model: graph.name.clone(), ..Default::default() };
 		names.model.truncate(names.model.floor_char_boundary(MAX_NAME));
 		let mut env: HashMap<String, Value> = HashMap::new();
@@ -179,7 +199,8 @@ impl Onnx {
 		}
 		for (name, tensor) in frozen {
 			let error = |r: Reason| ImportError::Input { name: name.clone(), reason: r.text };
-			let tensor = Tensor::over(tensor.ty.clone(), tensor.bytes.clone()).map_err(|e| error(e.into()))?;
+			// A copy: what is shared would be kept for the next model.
+			let tensor = Tensor::new(tensor.ty.clone(), tensor.bytes.to_vec()).map_err(|e| error(e.into()))?;
 			builder.allow(tensor.bytes.len() as u64 * 3);
 			let id = builder.weight(tensor).map_err(error)?;
 			if env.insert(name.clone(), builder.value(id)).is_some() {
@@ -187,14 +208,24 @@ impl Onnx {
 			}
 		}
 		let given: HashSet<&str> = given.iter().map(|(name, _)| name.as_str()).collect();
-		for mut proto in std::mem::take(&mut graph.initializer) {
+		let mut lost: HashSet<String> = HashSet::new();
+		for (number, mut proto) in std::mem::take(&mut graph.initializer).into_iter().enumerate() {
 			let name = std::mem::take(&mut proto.name);
 			let error = |r: Reason| ImportError::Initialiser { name: name.clone(), reason: r.text };
 			let is_input = graph.input.iter().any(|i| i.name == name);
 			if is_input && given.contains(name.as_str()) {
 				continue;
 			}
-			let id = weights::initialiser(proto, &self.file).and_then(|t| builder.weight(t)).map_err(error)?;
+			let tensor = self.shared.initialiser(number, || weights::initialiser(proto, &self.file));
+			let id = match tensor.and_then(|t| builder.weight(t)).map_err(error) {
+				Ok(id) => id,
+				Err(error) => {
+					let Some(problems) = &mut problems else { return Err(error) };
+					problems.push(error);
+					lost.insert(name);
+					continue;
+				}
+			};
 			if env.contains_key(&name) {
 				return Err(error("the name is used twice".into()));
 			}
@@ -202,18 +233,16 @@ impl Onnx {
 		}
 
 		let mut context = Context::new(builder, env, self.opset, graph);
-		let mut lost: HashSet<&str> = HashSet::new();
 		for node in &graph.node {
 			let Err(error) = lower::lower(&mut context, node) else { continue };
 			let Some(problems) = &mut problems else { return Err(error) };
 			// Of a node that reads what another should have given, only the operator can be judged.
-			let blameless = node.input.iter().any(|name| lost.contains(name.as_str()));
+			let blameless = node.input.iter().any(|name| lost.contains(name));
 			if !blameless || matches!(error, ImportError::Operator { .. }) {
 				problems.push(error);
 			}
-			lost.extend(node.output.iter().map(String::as_str));
+			lost.extend(node.output.iter().cloned());
 		}
-		drop(lost);
 
 		let Context { mut builder, env, .. } = context;
 		let mut outputs = Vec::new();
@@ -230,25 +259,25 @@ impl Onnx {
 	}
 }
 
-/// The type that the file declares. An unknown first dimension is the batch and becomes 1; none where there is no shape.
-fn declared_type(info: &ValueInfoProto) -> Result<Option<TensorType>, Reason> {
+/// The type that the file declares, where unknown dimensions are 1: the first is the batch. And why that is not enough, where
+/// others are unknown, or there is no shape.
+fn declared_type(info: &ValueInfoProto) -> Result<(TensorType, Option<String>), Reason> {
 	let tensor = info.r#type.as_ref().and_then(|t| t.tensor_type.as_ref()).ok_or("it is no tensor")?;
-	let Some(shape) = tensor.shape.as_ref() else { return Ok(None) };
-	let mut dims = Vec::new();
-	for (axis, dim) in shape.dim.iter().enumerate() {
-		dims.push(match dim.dim_value {
-			Some(d) if d > 0 => d,
-			_ if axis == 0 => 1,
-			_ => {
-				let name = dim.dim_param.as_deref().unwrap_or("?");
-				let reason = "only the first dimension may be unknown; export the model with static shapes";
-				return Err(format!("dimension {axis} (`{name}`) is not known: {reason}").into());
-			}
-		});
-	}
-	let ty = TensorType::new(weights::dtype(tensor.elem_type)?, weights::dims(&dims)?);
+	let dtype = weights::dtype(tensor.elem_type)?;
+	let remedy = "export the model with static shapes, or state the input's type";
+	let Some(shape) = tensor.shape.as_ref() else {
+		return Ok((TensorType::new(dtype, []), Some(format!("it has no shape; {remedy}"))));
+	};
+	let known = |dim: &Dimension| dim.dim_value.filter(|d| *d > 0);
+	let dims: Vec<i64> = shape.dim.iter().map(|dim| known(dim).unwrap_or(1)).collect();
+	let open = shape.dim.iter().enumerate().skip(1).filter(|(_, dim)| known(dim).is_none());
+	let open: Vec<String> =
+		open.map(|(axis, dim)| format!("dimension {axis} (`{}`)", dim.dim_param.as_deref().unwrap_or("?"))).collect();
+	let verb = if open.len() == 1 { "is" } else { "are" };
+	let reason = format!("{} {verb} not known: only the first may be; {remedy}", open.join(", "));
+	let ty = TensorType::new(dtype, weights::dims(&dims)?);
 	ty.check()?;
-	Ok(Some(ty))
+	Ok((ty, (!open.is_empty()).then_some(reason)))
 }
 
 /// Checks a given type against what the file declares.

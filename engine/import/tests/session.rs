@@ -125,3 +125,29 @@ fn constants_should_stay_small_when_a_file_is() {
 	file = file.node("OneHot", "x d v", "y", vec![]).output("y");
 	assert!(import_onnx(&file.bytes()).unwrap_err().to_string().contains("much larger than its file"));
 }
+
+#[test]
+fn models_of_one_file_should_be_those_of_files_of_their_own() {
+	let mut weights = noise(36, 3);
+	// What import changes is read once, too.
+	weights[5] = 1e-40;
+	let file = File::new()
+		.input("x", &[-1, 2, -1, -1])
+		.weight("w", &[2, 2, 3, 3], &weights)
+		.weight("m", &[5, 4], &noise(20, 4))
+		.node("Conv", "x w", "c", vec![ints("pads", &[1, 1, 1, 1])])
+		.node("Transpose", "m", "t", vec![])
+		.node("MatMul", "t m", "p", vec![])
+		.node("ReduceMean", "p", "r", vec![])
+		.node("Add", "c r", "y", vec![])
+		.output("y");
+	let onnx = read(&file);
+	let mut ids = Vec::new();
+	for dims in [[1, 2, 4, 4], [3, 2, 5, 4], [1, 2, 4, 4]] {
+		let given = [("x".to_string(), Given::Type(TensorType::new(DType::F32, dims)))];
+		let model = onnx.compile(&given).unwrap();
+		assert_eq!(model, read(&file).compile(&given).unwrap());
+		ids.push(model.id());
+	}
+	assert!(ids[0] == ids[2] && ids[0] != ids[1]);
+}

@@ -218,6 +218,7 @@ impl Builder<'_> {
 				let mut buffer = Buffer::new(tensor.bytes.len()).ok_or(EvalError::Memory)?;
 				buffer.bytes_mut()[..tensor.bytes.len()].copy_from_slice(&tensor.bytes);
 				crate::step::canonicalise(self.isa, tensor.ty.dtype, &mut buffer.bytes_mut()[..tensor.bytes.len()]);
+				tensor.bytes.release();
 				self.weights.insert(i, buffer);
 			}
 		}

@@ -7,6 +7,7 @@ use crate::{
 	memory::Buffer,
 	pointwise::flush,
 	step::{After, Loc, Right, Work},
+	stream,
 	views::row_major,
 };
 use assay_semantics::{float, ops::Conv, EvalError, Node, ValueId};
@@ -17,14 +18,14 @@ impl Builder<'_> {
 		let size = panel_floats(2 * self.isa.lanes(), n, k);
 		let tensor = &self.model.weights()[weight];
 		let mut buffer = Buffer::new(sets * size * 4).ok_or(EvalError::Memory)?;
-		let mut raw = Buffer::new(n * k * 4).ok_or(EvalError::Memory)?;
+		let (isa, pool, panel) = (self.isa, self.pool, 2 * self.isa.lanes());
 		for set in 0..sets {
-			// Through a copy, as a tensor's bytes have no alignment.
-			let from = &tensor.bytes[set * n * k * 4..][..n * k * 4];
-			raw.bytes_mut()[..from.len()].copy_from_slice(from);
-			flush(self.isa, raw.floats_mut());
 			let to = &mut buffer.floats_mut()[set * size..][..size];
-			pack(self.isa, self.pool, &[0], Columns::together(n, k), raw.floats(), to);
+			// Whole panels at a time.
+			stream::floats(&tensor.bytes, set * n * k * 4, n * k, panel * k, &mut |at, floats| {
+				flush(isa, floats);
+				pack(isa, pool, &[0], Columns::together(floats.len() / k.max(1), k), floats, &mut to[at..]);
+			})?;
 		}
 		Ok(Right::Packed(buffer))
 	}

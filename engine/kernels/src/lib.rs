@@ -44,6 +44,7 @@ mod pool;
 mod program;
 mod simd;
 mod step;
+mod stream;
 mod views;
 
 pub use check::{self_test, Mismatch};

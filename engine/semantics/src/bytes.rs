@@ -71,6 +71,15 @@ impl Bytes {
 		Some(part.to_vec().into())
 	}
 
+	/// Whether others may hold the same memory.
+	pub fn is_shared(&self) -> bool {
+		#[cfg(any(test, feature = "std"))]
+		if self.shared.is_some() {
+			return true;
+		}
+		false
+	}
+
 	/// Says that nobody will read these bytes soon: shared memory may give back what it only has to hold while it is read.
 	pub fn release(&self) {
 		#[cfg(any(test, feature = "std"))]

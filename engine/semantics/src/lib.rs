@@ -39,6 +39,8 @@ pub mod model;
 pub mod number;
 pub mod ops;
 pub mod prover;
+#[cfg(any(test, feature = "std"))]
+mod roots;
 pub mod tensor;
 // Native builds only; the runtime is built without it.
 #[cfg(any(test, feature = "std"))]
@@ -53,6 +55,8 @@ pub use eval::{evaluate, evaluate_node, trace, EvalError, Walk};
 pub use ir::{Node, Op, ValueId};
 pub use model::{Model, ModelError, Names};
 pub use ops::TypeError;
+#[cfg(any(test, feature = "std"))]
+pub use roots::Roots;
 pub use tensor::{DType, Tensor, TensorError, TensorType, MAX_RANK};
 
 /// A BLAKE2b-256 digest.

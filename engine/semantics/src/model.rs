@@ -84,6 +84,28 @@ impl Model {
 	/// A model from its parts: the last `outputs` nodes are the outputs. Hashes the weights, which takes time in
 	/// proportion to their size.
 	pub fn new(nodes: Vec<Node>, weights: Vec<Tensor>, outputs: u32, names: Names) -> Result<Self, ModelError> {
+		Self::with(nodes, weights, outputs, names, &commit::root_of)
+	}
+
+	/// The same, for one of several models over the same weights: those in shared memory are hashed once.
+	#[cfg(any(test, feature = "std"))]
+	pub fn sharing(
+		nodes: Vec<Node>,
+		weights: Vec<Tensor>,
+		outputs: u32,
+		names: Names,
+		roots: &crate::Roots,
+	) -> Result<Self, ModelError> {
+		Self::with(nodes, weights, outputs, names, &|weight| roots.root_of(weight))
+	}
+
+	fn with(
+		nodes: Vec<Node>,
+		weights: Vec<Tensor>,
+		outputs: u32,
+		names: Names,
+		root_of: &dyn Fn(&Tensor) -> Hash,
+	) -> Result<Self, ModelError> {
 		let header = ModelHeader {
 			semantics_version: SEMANTICS_VERSION,
 			ir_root: Hash::default(),
@@ -96,7 +118,7 @@ impl Model {
 		let mut model = Self { nodes, weights, weight_roots: Vec::new(), outputs, names, header };
 		model.check()?;
 		let root = |weight: &Tensor| {
-			let root = commit::root_of(weight);
+			let root = root_of(weight);
 			weight.bytes.release();
 			root
 		};

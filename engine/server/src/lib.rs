@@ -58,7 +58,7 @@ pub use http::try_body;
 pub use id::{BadName, JobKey, ModelId};
 pub use jobs::{Failure, Refusal, State};
 pub use kernels::Kernels;
-pub use store::{write_atomically, Store, StoreError};
+pub use store::{write_atomically, write_model, Store, StoreError};
 
 use assay_semantics::Model;
 

@@ -1,7 +1,7 @@
 //! `assay-engine`: serves models, imports them, shows them.
 
 use std::{
-	fs,
+	collections::BTreeMap,
 	io::Write,
 	net::SocketAddr,
 	path::{Path, PathBuf},
@@ -10,9 +10,10 @@ use std::{
 };
 
 use anyhow::Context;
-use assay_import::{import_onnx, read_artifact, write_artifact};
-use assay_semantics::{Model, TensorType};
-use assay_server::{serve, write_atomically, Engine, EngineOptions, ModelId, Store};
+use assay_import::{read_artifact_shared, ImportError, Onnx};
+use assay_kernels::map_file;
+use assay_semantics::{ops, DType, Model, Op, TensorType};
+use assay_server::{serve, write_atomically, write_model, Engine, EngineOptions, ModelId, Store};
 use clap::{Args, Parser, Subcommand};
 use codec::Encode;
 
@@ -35,6 +36,9 @@ enum Command {
 	Import {
 		/// The ONNX file.
 		model: PathBuf,
+		/// The type of an input, as `NAME=FP32[1,3,224,224]`, where the file leaves dimensions open. Repeat for others.
+		#[arg(long = "input", value_parser = named_type)]
+		inputs: Vec<(String, TensorType)>,
 		/// Put the artifact into this store.
 		#[arg(long, required_unless_present_any = ["out", "header_out"])]
 		store: Option<PathBuf>,
@@ -106,7 +110,7 @@ fn main() -> anyhow::Result<()> {
 	log::set_logger(&Stderr).map(|()| log::set_max_level(cli.log)).context("another logger is in place")?;
 	match cli.command {
 		Command::Serve(options) => run(options),
-		Command::Import { model, store, out, header_out } => import(&model, store, out, header_out),
+		Command::Import { model, inputs, store, out, header_out } => import(&model, &inputs, store, out, header_out),
 		Command::Show { file } => show(&file),
 	}
 }
@@ -203,30 +207,89 @@ impl Signals {
 }
 
 fn import(
-	onnx: &Path,
+	path: &Path,
+	inputs: &[(String, TensorType)],
 	store: Option<PathBuf>,
 	out: Option<PathBuf>,
 	header_out: Option<PathBuf>,
 ) -> anyhow::Result<()> {
-	let bytes = fs::read(onnx).with_context(|| format!("cannot read {}", onnx.display()))?;
-	let model = import_onnx(&bytes).with_context(|| format!("cannot import {}", onnx.display()))?;
-	let artifact = write_artifact(&model);
+	let file = map_file(path).with_context(|| format!("cannot read {}", path.display()))?;
+	let bytes = file.len();
+	let onnx = Onnx::open(file).with_context(|| format!("cannot import {}", path.display()))?;
+	let compiled = onnx.declared(inputs).and_then(|given| onnx.compile(&given));
+	let Ok(model) = compiled else { anyhow::bail!("cannot import {}:{}", path.display(), reasons(&onnx, inputs)) };
+	drop(onnx);
 	if let Some(store) = store {
-		Store::open(store)?.put(&artifact)?;
+		Store::open(store)?.put_model(&model)?;
 	}
 	if let Some(out) = out {
-		write_atomically(&out, &artifact)?;
+		write_model(&out, &model)?;
 	}
 	if let Some(out) = header_out {
 		write_atomically(&out, &model.header().encode())?;
 	}
 	println!("{}", ModelId(model.id()));
+	// Standard output has the id alone, for scripts.
+	eprint!("{}", summary(&model, bytes));
 	Ok(())
 }
 
+/// `NAME=TYPE`
+fn named_type(text: &str) -> Result<(String, TensorType), String> {
+	let wrong = || format!("`{text}` is not like NAME=FP32[1,3,224,224]");
+	let (name, ty) = text.rsplit_once('=').ok_or_else(wrong)?;
+	let (dtype, dims) = ty.strip_suffix(']').and_then(|ty| ty.split_once('[')).ok_or_else(wrong)?;
+	let dtype = DType::from_name(dtype).ok_or_else(wrong)?;
+	let dims = dims.split(',').map(str::trim).filter(|d| !d.is_empty());
+	let dims = dims.map(|d| d.parse().map_err(|_| wrong())).collect::<Result<Vec<u32>, _>>()?;
+	Ok((name.into(), TensorType::new(dtype, dims)))
+}
+
+/// Everything that import refuses, a line each; operators that are not supported once, with their nodes.
+fn reasons(onnx: &Onnx, inputs: &[(String, TensorType)]) -> String {
+	const NAMED: usize = 3;
+	let mut operators: BTreeMap<String, Vec<String>> = BTreeMap::new();
+	let mut lines = Vec::new();
+	for problem in onnx.problems(inputs) {
+		match problem {
+			ImportError::Operator { node, op } => operators.entry(op).or_default().push(node),
+			other => lines.push(other.to_string()),
+		}
+	}
+	for (op, nodes) in operators {
+		let named: Vec<String> = nodes.iter().take(NAMED).map(|node| format!("`{node}`")).collect();
+		let more = if nodes.len() > NAMED { ", …" } else { "" };
+		let count = if nodes.len() == 1 { "node".into() } else { format!("{} nodes:", nodes.len()) };
+		lines.push(format!("operator {op} is not supported ({count} {}{more})", named.join(", ")));
+	}
+	lines.iter().map(|line| format!("\n- {line}")).collect()
+}
+
+/// Sizes, signature, and how many there are of which operator.
+fn summary(model: &Model, file_bytes: usize) -> String {
+	let weights: usize = model.weights().iter().map(|weight| weight.bytes.len()).sum();
+	let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
+	for node in model.nodes().iter().filter(|node| !matches!(node.op, Op::Input(_) | Op::Weight(_))) {
+		*operators.entry(ops::name(&node.op)).or_default() += 1;
+	}
+	let count = operators.values().sum::<usize>();
+	let operators: Vec<String> = operators.iter().map(|(name, n)| format!("{n} {name}")).collect();
+	let header = model.header();
+	let mut text = String::new();
+	for (i, ty) in header.inputs.iter().enumerate() {
+		text += &format!("input {:?} {ty}\n", assay_server::input_name(model, i));
+	}
+	for (i, ty) in header.outputs.iter().enumerate() {
+		text += &format!("output {:?} {ty}\n", assay_server::output_name(model, i));
+	}
+	text += &format!("{count} operators: {}\n", operators.join(", "));
+	text += &format!("{} weights, {weights} bytes; the ONNX file has {file_bytes} bytes\n", model.weights().len());
+	text + &format!("{} values, {} bytes in a trace\n", model.nodes().len(), model.trace_bytes())
+}
+
 fn show(file: &Path) -> anyhow::Result<()> {
-	let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-	let model = read_artifact(&bytes).with_context(|| format!("{} is no artifact", file.display()))?;
+	let bytes = map_file(file).with_context(|| format!("cannot read {}", file.display()))?;
+	let model = read_artifact_shared(&bytes).with_context(|| format!("{} is no artifact", file.display()))?;
 	let header = model.header();
 	println!("id      {}", ModelId(model.id()));
 	println!("header  {}", hex::encode(header.encode()));

@@ -7,7 +7,8 @@ use std::{
 	sync::atomic::{AtomicU64, Ordering},
 };
 
-use assay_import::read_artifact;
+use assay_import::{read_artifact, read_artifact_shared, write_artifact_to};
+use assay_kernels::map_file;
 use assay_semantics::Model;
 
 use crate::ModelId;
@@ -102,14 +103,16 @@ impl Store {
 	}
 
 	/// Reads a model and checks everything that its id commits to.
+	///
+	/// The file is mapped: weights that nobody reads any more take no memory.
 	pub fn get(&self, id: ModelId) -> Result<Model, StoreError> {
 		let path = self.path(id);
-		let bytes = match fs::read(&path) {
+		let bytes = match map_file(&path) {
 			Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(StoreError::Unknown(id)),
 			other => other.map_err(io_error("read", &path))?,
 		};
 		let refused = |reason| StoreError::Refused { path: path.clone(), reason };
-		let model = checked(&bytes).map_err(refused)?;
+		let model = read_artifact_shared(&bytes).map_err(|e| refused(e.to_string()))?;
 		let found = ModelId(model.id());
 		if found != id {
 			return Err(refused(format!("it holds model {found}")));
@@ -123,6 +126,22 @@ impl Store {
 		write_atomically(&self.path(id), artifact)?;
 		Ok(id)
 	}
+
+	/// Stores a model under its id, weight by weight. After a crash there is the whole file or none.
+	pub fn put_model(&self, model: &Model) -> Result<ModelId, StoreError> {
+		let id = ModelId(model.id());
+		write_model(&self.path(id), model)?;
+		Ok(id)
+	}
+}
+
+/// Writes the artifact of a model to a file, whole or not at all.
+pub fn write_model(path: &Path, model: &Model) -> Result<(), StoreError> {
+	atomically(path, |file| {
+		let mut file = io::BufWriter::new(file);
+		write_artifact_to(model, &mut file)?;
+		file.flush()
+	})
 }
 
 fn checked(artifact: &[u8]) -> Result<Model, String> {
@@ -131,6 +150,10 @@ fn checked(artifact: &[u8]) -> Result<Model, String> {
 
 /// Writes beside `path`, then renames: a reader sees the old file or the new one, never a part.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+	atomically(path, |file| file.write_all(bytes))
+}
+
+fn atomically(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), StoreError> {
 	static COUNT: AtomicU64 = AtomicU64::new(0);
 	let folder = match path.parent() {
 		Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -138,7 +161,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 	};
 	let name = path.file_name().unwrap_or_default().to_string_lossy();
 	let beside = folder.join(format!(".{name}.{}.{}.tmp", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-	let written = write_and_sync(&beside, bytes).map_err(io_error("write", &beside)).and_then(|()| {
+	let written = write_and_sync(&beside, write).map_err(io_error("write", &beside)).and_then(|()| {
 		fs::rename(&beside, path).map_err(io_error("rename a finished file to", path))?;
 		// The rename itself lasts only once the folder is on the disk.
 		File::open(folder).and_then(|f| f.sync_all()).map_err(io_error("sync the folder", folder))
@@ -150,8 +173,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 	written
 }
 
-fn write_and_sync(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_and_sync(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
 	let mut file = File::create_new(path)?;
-	file.write_all(bytes)?;
+	write(&mut file)?;
 	file.sync_all()
 }

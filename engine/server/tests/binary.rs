@@ -9,7 +9,9 @@ use std::{
 	time::{Duration, Instant},
 };
 
+use assay_import::proto::*;
 use codec::Encode;
+use prost::Message;
 use support::{digits, evaluated, imported, request, shade, until, Folder, DIGITS};
 
 /// Does not outlive its test.
@@ -41,6 +43,10 @@ fn import_should_write_artifact_and_header_and_show_should_read_them() {
 	}
 	let encoded = imported().header().encode();
 	assert_eq!(std::fs::read(header).unwrap(), encoded);
+	let said = String::from_utf8(output.stderr).unwrap();
+	for part in [r#"input "image" FP32[1,1,8,8]"#, "operators: ", "2 MatMul", "weights, ", "bytes in a trace"] {
+		assert!(said.contains(part), "{part} is not in {said}");
+	}
 
 	let shown = String::from_utf8(engine(&["show", &out]).stdout).unwrap();
 	for part in [DIGITS.1.to_string(), hex::encode(encoded), r#"input "image" FP32[1,1,8,8]"#.into(), "MatMul".into()] {
@@ -69,6 +75,105 @@ fn commands_should_fail_in_words_when_the_file_is_wrong() {
 			"{output:?}"
 		);
 	}
+}
+
+/// A graph of these nodes: operator, operands, output. Its input `x` has two open dimensions after the batch.
+fn onnx(nodes: &[(&str, &[&str], &str)]) -> Vec<u8> {
+	let dim = |name: &str| Dimension { dim_value: None, dim_param: Some(name.into()) };
+	let tensor_type = TensorTypeProto {
+		elem_type: 1,
+		shape: Some(TensorShapeProto { dim: vec![dim("batch"), dim("rows"), dim("columns")] }),
+	};
+	let r#type = Some(TypeProto { tensor_type: Some(tensor_type) });
+	let node = |(op, input, output): &(&str, &[&str], &str)| NodeProto {
+		op_type: op.to_string(),
+		name: format!("node {output}"),
+		input: input.iter().map(|name| name.to_string()).collect(),
+		output: vec![output.to_string()],
+		..Default::default()
+	};
+	let graph = GraphProto {
+		node: nodes.iter().map(node).collect(),
+		input: vec![ValueInfoProto { name: "x".into(), r#type }],
+		output: vec![ValueInfoProto { name: "y".into(), r#type: None }],
+		..Default::default()
+	};
+	let opset_import = vec![OperatorSetIdProto { domain: String::new(), version: 17 }];
+	ModelProto { ir_version: 8, graph: Some(graph), opset_import, ..Default::default() }.encode_to_vec()
+}
+
+#[test]
+fn import_should_take_types_of_inputs_when_the_file_leaves_them_open() {
+	let folder = Folder::new();
+	let path = |name: &str| folder.0.join(name).to_str().unwrap().to_owned();
+	std::fs::write(path("open.onnx"), onnx(&[("Relu", &["x"], "h"), ("Add", &["h", "x"], "y")])).unwrap();
+	let import = |args: &[&str]| engine(&[&["import", &path("open.onnx"), "--store", &path("store")], args].concat());
+
+	let output = import(&[]);
+	let said = String::from_utf8(output.stderr).unwrap();
+	assert!(!output.status.success() && output.stdout.is_empty());
+	assert!(said.contains("input `x`: dimension 1 (`rows`), dimension 2 (`columns`) are not known"), "{said}");
+
+	let mut ids = Vec::new();
+	for ty in ["FP32[1,2,3]", "FP32[4, 5, 6]"] {
+		let output = import(&["--input", &format!("x={ty}")]);
+		let said = String::from_utf8(output.stderr).unwrap();
+		assert!(output.status.success(), "{said}");
+		let ty = ty.replace(' ', "");
+		for part in [format!("input \"x\" {ty}"), format!("output \"y\" {ty}"), "2 operators: 1 Binary, 1 Unary".into()]
+		{
+			assert!(said.contains(&part), "{part} is not in {said}");
+		}
+		ids.push(String::from_utf8(output.stdout).unwrap());
+	}
+	assert_ne!(ids[0], ids[1]);
+	for (wrong, words) in [
+		("z=FP32[1,2,3]", "no such input; it has x"),
+		("x=FP16[1,2,3]", "it is FP32"),
+		("x=FP32[1,2]", "not its shape"),
+		("x=FP33[1,2,3]", "is not like"),
+		("x=FP32[1,-2,3]", "is not like"),
+		("x", "is not like"),
+	] {
+		let output = import(&["--input", wrong]);
+		let said = String::from_utf8(output.stderr).unwrap();
+		assert!(!output.status.success() && said.contains(words), "{wrong}: {said}");
+	}
+}
+
+#[test]
+fn import_should_name_everything_that_it_refuses() {
+	let folder = Folder::new();
+	let path = |name: &str| folder.0.join(name).to_str().unwrap().to_owned();
+	let nodes: [(&str, &[&str], &str); 7] = [
+		("Unheard", &["x"], "a"),
+		("Unheard", &["x"], "b"),
+		("Relu", &["a"], "c"),
+		("Strange", &["c"], "d"),
+		("Reshape", &["x"], "e"),
+		("Add", &["e", "d"], "f"),
+		("Transpose", &["missing"], "y"),
+	];
+	std::fs::write(path("bad.onnx"), onnx(&nodes)).unwrap();
+	let import = |args: &[&str]| {
+		let output = engine(&[&["import", &path("bad.onnx"), "--store", &path("store")], args].concat());
+		assert!(!output.status.success() && output.stdout.is_empty());
+		String::from_utf8(output.stderr).unwrap()
+	};
+	let said = import(&["--input", "x=FP32[1,2,3]"]);
+	for line in [
+		"- operator Unheard is not supported (2 nodes: `node a`, `node b`)",
+		"- operator Strange is not supported (node `node d`)",
+		"- node `node e` (Reshape): input 1 is missing",
+		"- node `node y` (Transpose): it reads `missing`",
+	] {
+		assert!(said.contains(line), "{line} is not in {said}");
+	}
+	assert_eq!(said.lines().filter(|line| line.starts_with("- ")).count(), 4, "{said}");
+	// Operators are named when types are open, too.
+	let said = import(&[]);
+	assert!(said.contains("are not known") && said.contains("Unheard") && said.contains("Strange"), "{said}");
+	assert!(!std::path::Path::new(&path("store")).exists());
 }
 
 /// A server over the sample model, and its address.
