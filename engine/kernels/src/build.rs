@@ -10,6 +10,7 @@ use crate::{
 	memory::Buffer,
 	pick,
 	pool::Pool,
+	quant,
 	step::{After, Loc, Right, Step, Work},
 	Isa,
 };
@@ -32,34 +33,36 @@ pub(crate) struct Built {
 }
 
 /// Operators that run as one step: a head, and what was fused to it.
-struct Group {
-	nodes: Vec<ValueId>,
+pub(crate) struct Group {
+	pub(crate) nodes: Vec<ValueId>,
 	/// Links, when the head is pointwise; else what follows the contraction.
-	kind: Fused,
+	pub(crate) kind: Fused,
 }
 
-enum Fused {
+pub(crate) enum Fused {
 	/// Nothing can follow.
 	Closed,
+	/// Over integers.
+	Integers(quant::Kind),
 	Contraction(Vec<Follow>),
 	Chain(Vec<Link>, Vec<ValueId>),
 }
 
 /// What follows a contraction, by value.
 #[derive(Clone, Copy)]
-enum Follow {
+pub(crate) enum Follow {
 	AddColumn(ValueId),
 	MulColumn(ValueId),
 	AddTensor(ValueId),
 	Relu,
 }
 
-struct Builder<'a> {
-	model: &'a Model,
-	isa: Isa,
-	pool: &'a Pool,
+pub(crate) struct Builder<'a> {
+	pub(crate) model: &'a Model,
+	pub(crate) isa: Isa,
+	pub(crate) pool: &'a Pool,
 	/// How often a value is read by nodes that are needed; outputs count as read once more.
-	readers: Vec<u32>,
+	pub(crate) readers: Vec<u32>,
 	weights: HashMap<usize, Buffer>,
 	/// Values that have the memory of another.
 	alias: Vec<ValueId>,
@@ -112,11 +115,11 @@ pub(crate) fn build(model: &Model, isa: Isa, pool: &Pool, fuse: bool) -> Result<
 	builder.lay_out(groups)
 }
 
-fn is_source(op: &Op) -> bool {
+pub(crate) fn is_source(op: &Op) -> bool {
 	matches!(op, Op::Input(_) | Op::Weight(_))
 }
 
-fn elements(ty: &TensorType) -> usize {
+pub(crate) fn elements(ty: &TensorType) -> usize {
 	ty.elements().and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
 }
 
@@ -124,12 +127,12 @@ fn bytes(ty: &TensorType) -> usize {
 	elements(ty) * ty.dtype.size()
 }
 
-fn sizes(dims: &[u32]) -> Vec<usize> {
+pub(crate) fn sizes(dims: &[u32]) -> Vec<usize> {
 	dims.iter().map(|d| *d as usize).collect()
 }
 
 /// Row-major strides.
-fn strides(dims: &[usize]) -> Vec<usize> {
+pub(crate) fn strides(dims: &[usize]) -> Vec<usize> {
 	let mut out = vec![1; dims.len()];
 	for axis in (0..dims.len().saturating_sub(1)).rev() {
 		out[axis] = out[axis + 1] * dims[axis + 1];
@@ -138,7 +141,7 @@ fn strides(dims: &[usize]) -> Vec<usize> {
 }
 
 /// Three spatial values: those given, after as many of `fill` as are missing. None for more than three.
-fn three(list: &[u32], fill: usize) -> Option<[usize; 3]> {
+pub(crate) fn three(list: &[u32], fill: usize) -> Option<[usize; 3]> {
 	let mut out = [fill; 3];
 	let skip = 3usize.checked_sub(list.len())?;
 	out.iter_mut().skip(skip).zip(list).for_each(|(o, v)| *o = *v as usize);
@@ -146,21 +149,22 @@ fn three(list: &[u32], fill: usize) -> Option<[usize; 3]> {
 }
 
 impl Builder<'_> {
-	fn node(&self, v: ValueId) -> &Node {
+	pub(crate) fn node(&self, v: ValueId) -> &Node {
 		&self.model.nodes()[v as usize]
 	}
 
-	fn ty(&self, v: ValueId) -> &TensorType {
+	pub(crate) fn ty(&self, v: ValueId) -> &TensorType {
 		&self.node(v).ty
 	}
 
 	fn groups(&self, fuse: bool) -> Vec<Group> {
-		let mut groups: Vec<Group> = Vec::new();
+		let mut taken = vec![false; self.model.nodes().len()];
+		let mut groups = self.integer_groups(fuse, &mut taken);
 		// The group whose last node a value is.
 		let mut tails: HashMap<ValueId, usize> = HashMap::new();
 		for (at, node) in self.model.nodes().iter().enumerate() {
 			let v = at as ValueId;
-			if is_source(&node.op) || self.readers[at] == 0 && fuse {
+			if is_source(&node.op) || taken[at] || self.readers[at] == 0 && fuse {
 				continue;
 			}
 			// The latest operand first: the others are computed by then.
@@ -402,7 +406,7 @@ impl Builder<'_> {
 	}
 
 	/// The weight's elements, canonical, kept for steps that read them as they are.
-	fn keep(&mut self, loc: Loc) -> Result<(), EvalError> {
+	pub(crate) fn keep(&mut self, loc: Loc) -> Result<(), EvalError> {
 		if let Loc::Weight(i) = loc {
 			if !self.weights.contains_key(&i) {
 				let tensor = &self.model.weights()[i];
@@ -469,6 +473,7 @@ impl Builder<'_> {
 					work
 				});
 			}
+			Fused::Integers(kind) => return self.integer_job(&group.nodes, kind, locs).map(Work::Integers),
 			Fused::Closed => {}
 		}
 		let tys: Vec<TensorType> = node.inputs.iter().map(|v| self.ty(*v).clone()).collect();

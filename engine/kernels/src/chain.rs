@@ -65,7 +65,7 @@ impl Place {
 
 	/// Calls `f` with pieces of `range` and, for each, where the operand begins and whether it stays there.
 	#[inline]
-	fn pieces(&self, range: std::ops::Range<usize>, mut f: impl FnMut(usize, usize, usize, bool)) {
+	pub(crate) fn pieces(&self, range: std::ops::Range<usize>, mut f: impl FnMut(usize, usize, usize, bool)) {
 		let start = range.start;
 		match self {
 			Place::Same => f(0, range.len(), start, false),
@@ -116,7 +116,7 @@ impl Place {
 	}
 
 	/// Elements of the operand that are read for `n` elements of the value.
-	fn reach(&self, n: usize) -> usize {
+	pub(crate) fn reach(&self, n: usize) -> usize {
 		match self {
 			_ if n == 0 => 0,
 			Place::Same => n,

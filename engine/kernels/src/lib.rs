@@ -35,6 +35,7 @@ mod memory;
 mod pick;
 mod plan;
 mod pool;
+mod quant;
 mod simd;
 mod step;
 

@@ -9,6 +9,7 @@ use crate::{
 	memory::Buffer,
 	pick,
 	pool::Pool,
+	quant::Job,
 	Isa,
 };
 use assay_semantics::{evaluate_node, float, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
@@ -87,6 +88,8 @@ pub(crate) enum Work {
 	Rows(pick::Rows, [(Loc, usize); 2]),
 	/// With the operands and their elements.
 	Select(pick::Select, [(Loc, usize); 3]),
+	/// Over integers.
+	Integers(Job),
 	/// The element functions of the semantics.
 	Reference {
 		op: Op,
@@ -203,6 +206,7 @@ impl Step {
 			Work::Move { copies, .. } => format!("move of {}", copies.len()),
 			Work::Rows(..) => "rows".into(),
 			Work::Select(..) => "select".into(),
+			Work::Integers(job) => job.describe(),
 			Work::Reference { op, .. } => format!("reference {}", assay_semantics::ops::name(op)),
 		};
 		format!("%{} {}: {what}", self.value, self.ty)
@@ -292,6 +296,8 @@ impl Step {
 					select.run(condition, a, b, memory.floats_mut(self.out, elements));
 				}
 			}
+			// SAFETY: see above.
+			Work::Integers(job) => unsafe { job.run(isa, pool, memory, self.out, elements) },
 			Work::Reference { op, operands } => {
 				let mut tensors = Vec::with_capacity(operands.len());
 				for (loc, ty) in operands {
