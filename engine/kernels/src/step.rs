@@ -274,7 +274,10 @@ impl Step {
 				let to = unsafe { memory.bytes_mut(self.out, span * size) };
 				if let Some(fill) = fill {
 					let element = fill.to_le_bytes();
-					to.chunks_exact_mut(size).for_each(|to| to.copy_from_slice(&element[..size]));
+					match size {
+						1 => to.fill(element[0]),
+						_ => to.chunks_exact_mut(size).for_each(|to| to.copy_from_slice(&element[..size])),
+					}
 				}
 				for (copy, from, n) in copies {
 					// SAFETY: see above.

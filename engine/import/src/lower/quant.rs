@@ -41,7 +41,13 @@ impl Lowering<'_> {
 	}
 
 	/// `clamp(rne(x / scale) + zero)`; the product for requantisation.
-	pub(super) fn quantized(&mut self, x: &Value, scale: &Value, zero: &Value, multiply: bool) -> Result<Value, Reason> {
+	pub(super) fn quantized(
+		&mut self,
+		x: &Value,
+		scale: &Value,
+		zero: &Value,
+		multiply: bool,
+	) -> Result<Value, Reason> {
 		let rank = x.perm.len();
 		let mut ids = vec![x.id];
 		for v in [scale, zero] {

@@ -15,13 +15,12 @@ const PIXELS: usize = 4;
 /// Elements of output for which a second thread is worth its while.
 const WORTH: usize = 1 << 13;
 
-/// Elements of a window that are inside the image: number, and place from the first pixel.
-type Taps = [(usize, usize)];
+/// Elements of a window: number, and the channels of the first pixel.
+type Taps = [(usize, *const u8)];
 
 /// Pixels of output that have the same taps.
 struct Piece<'a> {
 	taps: &'a Taps,
-	x: *const u8,
 	/// Elements of input from one pixel to the next.
 	step: usize,
 	signed: bool,
@@ -63,15 +62,14 @@ unsafe fn some<S: Ints, const P: usize>(piece: &Piece, pixel: usize, c: usize) {
 	// SAFETY: the caller's.
 	unsafe {
 		let mut acc = [S::splat_i(0); P];
-		for (tap, at) in piece.taps {
+		for (tap, x) in piece.taps {
 			let w = S::load_i(piece.w.add(tap * piece.padded + c));
-			let x = piece.x.wrapping_add(at + pixel * piece.step + c);
+			let x = x.wrapping_add(pixel * piece.step + c);
 			for (i, acc) in acc.iter_mut().enumerate() {
 				*acc = S::pairs(*acc, S::load_bytes(x.wrapping_add(i * piece.step), n, piece.signed), w);
 			}
 		}
-		let columns =
-			Columns { bias: piece.operands.bias.add(c), scale: piece.operands.scale.wrapping_add(c) };
+		let columns = Columns { bias: piece.operands.bias.add(c), scale: piece.operands.scale.wrapping_add(c) };
 		for (i, acc) in acc.iter().enumerate() {
 			let element = (pixel + i) * piece.channels + c;
 			store::<S>(*acc, columns, piece.to, piece.c.wrapping_add(element * piece.to.size()), n);
@@ -79,13 +77,13 @@ unsafe fn some<S: Ints, const P: usize>(piece: &Piece, pixel: usize, c: usize) {
 	}
 }
 
-kernel!(fn maxima(taps: &Taps, x: *const u8, signed: bool, y: *mut u8, channels: usize) = maxima_body);
+kernel!(fn maxima(taps: &Taps, at: usize, signed: bool, y: *mut u8, channels: usize) = maxima_body);
 
 /// # Safety
 ///
-/// `channels` bytes at each tap, and as many outputs.
+/// `channels` bytes `at` bytes after each tap, and as many outputs.
 #[inline(always)]
-unsafe fn maxima_body<S: Ints>(taps: &Taps, x: *const u8, signed: bool, y: *mut u8, channels: usize) {
+unsafe fn maxima_body<S: Ints>(taps: &Taps, at: usize, signed: bool, y: *mut u8, channels: usize) {
 	// The order of signed bytes is that of unsigned ones with the highest bit turned.
 	let flip = if signed { 0x80 } else { 0 };
 	let mut c = 0;
@@ -93,7 +91,7 @@ unsafe fn maxima_body<S: Ints>(taps: &Taps, x: *const u8, signed: bool, y: *mut 
 	unsafe {
 		while c + 64 <= channels {
 			let mut best = [0u8; 64];
-			for (_, at) in taps {
+			for (_, x) in taps {
 				let x = x.add(at + c).cast::<[u8; 64]>().read_unaligned();
 				best.iter_mut().zip(x).for_each(|(b, x)| *b = (*b).max(x ^ flip));
 			}
@@ -102,7 +100,7 @@ unsafe fn maxima_body<S: Ints>(taps: &Taps, x: *const u8, signed: bool, y: *mut 
 			c += 64;
 		}
 		while c < channels {
-			let best = taps.iter().fold(0, |b: u8, (_, at)| b.max(*x.add(at + c) ^ flip));
+			let best = taps.iter().fold(0, |b: u8, (_, x)| b.max(*x.add(at + c) ^ flip));
 			*y.add(c) = best ^ flip;
 			c += 1;
 		}
@@ -111,8 +109,14 @@ unsafe fn maxima_body<S: Ints>(taps: &Taps, x: *const u8, signed: bool, y: *mut 
 
 impl Image {
 	/// Calls `f` with pieces of lines whose windows have the same taps, by tasks: the taps, the first pixel of output and how
-	/// many pixels.
-	fn pieces(&self, pool: &Pool, f: &(dyn Fn(&Taps, usize, usize) + Sync)) {
+	/// many pixels. What is in the border is at `border`, for one pixel at a time, or left out.
+	fn pieces(
+		&self,
+		pool: &Pool,
+		from: Shared<u8>,
+		border: Option<Shared<u8>>,
+		f: &(dyn Fn(&Taps, usize, usize) + Sync),
+	) {
 		let [n, d, h, w, c] = self.from;
 		let [od, oh, ow] = self.out;
 		let lines = n * od * oh;
@@ -135,15 +139,20 @@ impl Image {
 				let (z, image) = (rest % od, rest / od);
 				let mut x = 0;
 				while x < ow {
-					let count = if x == first && last > first { last - first } else { 1 };
+					let mut count = if x == first && last > first { last - first } else { 1 };
 					taps.clear();
 					for kz in 0..self.kernel[0] {
 						for ky in 0..self.kernel[1] {
-							let (Some(iz), Some(iy)) = (inside(z, kz, 0, d), inside(y, ky, 1, h)) else { continue };
 							for kx in 0..self.kernel[2] {
-								let Some(ix) = inside(x, kx, 2, w) else { continue };
 								let number = (kz * self.kernel[1] + ky) * self.kernel[2] + kx;
-								taps.push((number, (((image * d + iz) * h + iy) * w + ix) * c));
+								let at = (inside(z, kz, 0, d), inside(y, ky, 1, h), inside(x, kx, 2, w));
+								if let (Some(iz), Some(iy), Some(ix)) = at {
+									let at = (((image * d + iz) * h + iy) * w + ix) * c;
+									taps.push((number, from.get().wrapping_add(at).cast_const()));
+								} else if let Some(border) = border {
+									taps.push((number, border.get().cast_const()));
+									count = 1;
+								}
 							}
 						}
 					}
@@ -172,11 +181,12 @@ impl Image {
 		assert!(x.len() >= n * d * h * w * c && out.len() >= pixels * c * to.size(), "an operand is too short");
 		assert!(padded >= c.next_multiple_of(16) && panels.words.bytes().len() >= 4 * taps * padded);
 		assert!(panels.bias.bytes().len() >= 4 * padded && panels.scale.bytes().len() >= 4 * padded);
+		let mut pixel = vec![self.fill; c];
+		let border = (self.fill != 0).then_some(Shared(pixel.as_mut_ptr()));
 		let (x, start) = (Shared(x.as_ptr().cast_mut()), Shared(out.as_mut_ptr()));
-		self.pieces(pool, &|taps, pixel, count| {
+		self.pieces(pool, x, border, &|taps, pixel, count| {
 			let piece = Piece {
 				taps,
-				x: x.get(),
 				step: self.strides[2] * c,
 				signed,
 				w: panels.words.bytes().as_ptr().cast(),
@@ -198,12 +208,12 @@ impl Image {
 		let pixels = n * self.out.iter().product::<usize>();
 		assert!(x.len() >= n * d * h * w * c && out.len() >= pixels * c, "an operand is too short");
 		let (x, start) = (Shared(x.as_ptr().cast_mut()), Shared(out.as_mut_ptr()));
-		self.pieces(pool, &|taps, pixel, count| {
+		self.pieces(pool, x, None, &|taps, pixel, count| {
 			for i in 0..count {
 				// SAFETY: as above.
 				unsafe {
-					let x = x.get().wrapping_add(i * self.strides[2] * c);
-					maxima(isa, taps, x, signed, start.get().wrapping_add((pixel + i) * c), c);
+					let at = i * self.strides[2] * c;
+					maxima(isa, taps, at, signed, start.get().wrapping_add((pixel + i) * c), c);
 				}
 			}
 		});

@@ -110,10 +110,7 @@ impl Dots {
 			let (to, bias) = unsafe {
 				let panel = to.get().add(4 * (set * padded + first) * words);
 				let bias = bias.get().cast::<i32>().add(set * padded + first);
-				(
-					std::slice::from_raw_parts_mut(panel, 4 * width * words),
-					std::slice::from_raw_parts_mut(bias, width),
-				)
+				(std::slice::from_raw_parts_mut(panel, 4 * width * words), std::slice::from_raw_parts_mut(bias, width))
 			};
 			for (j, bias) in bias.iter_mut().enumerate().take(n.saturating_sub(first).min(width)) {
 				let column = &from[((set * n) + first + j) * k..][..k];

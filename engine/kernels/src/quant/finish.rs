@@ -39,9 +39,29 @@ pub(super) unsafe fn quantize<S: Ints>(x: S::F, zero: i32, signed: bool) -> S::I
 	// SAFETY: no pointers.
 	unsafe {
 		let (low, high) = (S::splat((low - zero) as f32), S::splat((high - zero) as f32));
-		let x = S::if_less(low, x, x, low);
-		let x = S::if_less(x, high, x, high);
-		S::add_i(S::to_i(x), S::splat_i(zero))
+		S::add_i(S::to_i(S::clamp(x, low, high)), S::splat_i(zero))
+	}
+}
+
+/// Whether [`divided`] may take the place of a division by this.
+pub(super) fn is_ordinary(scale: f32) -> bool {
+	(2f32.powi(-100)..2f32.powi(100)).contains(&scale)
+}
+
+/// `clamp(rne(x / scale) + zero)` by a product with the reciprocal of an ordinary scale.
+///
+/// A reciprocal, a product and a quotient are rounded, so the product is less than 2^-22 of it away from the quotient, and
+/// less than 2^-13 where neither is clamped. Both round to the same integer unless that is halfway; only then is divided.
+#[inline(always)]
+pub(super) unsafe fn divided<S: Ints>(x: S::F, scale: S::F, reciprocal: S::F, zero: i32, signed: bool) -> S::I {
+	let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+	// SAFETY: no pointers.
+	unsafe {
+		let q = S::clamp(S::mul(x, reciprocal), S::splat((low - zero) as f32), S::splat((high - zero) as f32));
+		if S::has_ties(q) {
+			return quantize::<S>(S::div(x, scale), zero, signed);
+		}
+		S::add_i(S::to_i(q), S::splat_i(zero))
 	}
 }
 

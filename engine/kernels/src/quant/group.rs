@@ -15,8 +15,8 @@ const NODES: usize = 64;
 
 /// What a step over integers does.
 pub(crate) enum Kind {
-	/// A contraction of bytes, and what follows it.
-	Contraction(Vec<Then>),
+	/// A contraction of bytes, and what follows it; with the Pad whose operand is its own, if there is one.
+	Contraction(Option<ValueId>, Vec<Then>),
 	/// The maximum of windows.
 	Maximum,
 	/// Operators on single elements, with the values that they read.
@@ -68,6 +68,9 @@ impl Builder<'_> {
 			let mut group = vec![head];
 			let kind = match &nodes[v].op {
 				Op::Conv(_) | Op::MatMul(_) if self.is_dots(head) => {
+					let pad = nodes[v].inputs[0];
+					let pad = Some(pad).filter(|pad| fuse && !taken[*pad as usize] && self.is_border(*pad, head));
+					group.extend(pad);
 					let mut then = Vec::new();
 					let mut tail = head;
 					// What follows reads packed columns, so these must be known.
@@ -84,14 +87,18 @@ impl Builder<'_> {
 							break;
 						}
 					}
-					Kind::Contraction(then)
+					Kind::Contraction(pad, then)
 				}
-				Op::Pool(pool) if pool.kind == PoolKind::Max && is_byte(nodes[v].ty.dtype) && pool.kernel.len() <= 3 => {
+				Op::Pool(pool)
+					if pool.kind == PoolKind::Max && is_byte(nodes[v].ty.dtype) && pool.kernel.len() <= 3 =>
+				{
 					Kind::Maximum
 				}
 				_ => continue,
 			};
 			group.iter().for_each(|v| taken[*v as usize] = true);
+			// What others read is last.
+			group.sort_unstable();
 			groups.push(Group { nodes: group, kind: Fused::Integers(kind) });
 		}
 		let after = self.after_contractions();
@@ -117,6 +124,18 @@ impl Builder<'_> {
 			_ => true,
 		};
 		fits && is_byte(a.dtype) && is_byte(b.dtype) && elements(&node.ty) > 0 && elements(b) > 0
+	}
+
+	/// Whether a node is a Pad along the spatial axes that only a convolution without a border reads.
+	fn is_border(&self, pad: ValueId, conv: ValueId) -> bool {
+		let (Op::Pad(pad_op), Op::Conv(conv_op)) = (&self.node(pad).op, &self.node(conv).op) else { return false };
+		let window = &conv_op.window;
+		let outer = |list: &[u32]| matches!(list, [0, .., 0]);
+		self.readers[pad as usize] == 1
+			&& window.before.iter().chain(&window.after).all(|b| *b == 0)
+			&& outer(&pad_op.before)
+			&& outer(&pad_op.after)
+			&& elements(self.ty(self.node(pad).inputs[0])) > 0
 	}
 
 	/// Whether a weight has one element for each column of a value, or one for all.
@@ -210,10 +229,9 @@ impl Draft<'_> {
 		let node = self.builder.node(v);
 		let of = |i: usize| node.inputs.get(i).map(|v| self.ty(*v).dtype);
 		match &node.op {
-			Op::Cast(_) => matches!(
-				(of(0), node.ty.dtype),
-				(Some(DType::I8 | DType::U8), DType::I32 | DType::F32) | (Some(DType::I32), DType::F32)
-			),
+			Op::Cast(_) => {
+				matches!((of(0), node.ty.dtype), (Some(DType::I8 | DType::U8 | DType::I32), DType::I32 | DType::F32))
+			}
 			Op::Quantize(_) => is_byte(node.ty.dtype),
 			Op::Binary(op) => match node.ty.dtype {
 				DType::I32 => has_int(*op) && of(0) == Some(DType::I32),
@@ -325,7 +343,9 @@ fn joined(codes: &mut Vec<Code>, is_one: impl Fn(usize) -> bool) {
 				[.., Code::Load(x, Place::Same, dtype), Code::Load(z, _, DType::I32), Code::Int(Binary::Sub), Code::ToFloat],
 				Code::FloatOne(Binary::Mul, s),
 			) if is_byte(*dtype) && is_one(*z) => Some((4, *x, Some(*z), *s, *dtype)),
-			([.., Code::Load(x, Place::Same, dtype), Code::ToFloat], Code::FloatOne(Binary::Mul, s)) if is_byte(*dtype) => {
+			([.., Code::Load(x, Place::Same, dtype), Code::ToFloat], Code::FloatOne(Binary::Mul, s))
+				if is_byte(*dtype) =>
+			{
 				Some((2, *x, None, *s, *dtype))
 			}
 			_ => None,

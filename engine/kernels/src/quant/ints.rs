@@ -4,6 +4,9 @@
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
 
+/// From an integer to less than 2^-13 from halfway to the next.
+const NEAR: f32 = 0.5 - 1.0 / 8192.0;
+
 /// An instruction set with vectors of i32. Unsafe as [`Simd`] is.
 pub(super) trait Ints: Simd {
 	/// A vector of [`Simd::LANES`] integers.
@@ -22,6 +25,10 @@ pub(super) trait Ints: Simd {
 	unsafe fn to_f(a: Self::I) -> Self::F;
 	/// Rounded to nearest even. The numbers fit.
 	unsafe fn to_i(a: Self::F) -> Self::I;
+	/// Not below `low`, which NaN becomes, nor above `high`.
+	unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F;
+	/// Whether a lane is less than 2^-13 from halfway between two integers.
+	unsafe fn has_ties(a: Self::F) -> bool;
 	/// The first `n` bytes, at most one for each lane.
 	unsafe fn load_bytes(p: *const u8, n: usize, signed: bool) -> Self::I;
 	/// The lowest bytes of the first `n` lanes.
@@ -73,6 +80,21 @@ impl Ints for Portable {
 	#[inline(always)]
 	unsafe fn to_i(a: Self::F) -> Self::I {
 		a.map(|x| x.round_ties_even() as i32)
+	}
+	#[inline(always)]
+	unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F {
+		std::array::from_fn(|i| {
+			let x = if a[i] > low[i] { a[i] } else { low[i] };
+			if x < high[i] {
+				x
+			} else {
+				high[i]
+			}
+		})
+	}
+	#[inline(always)]
+	unsafe fn has_ties(a: Self::F) -> bool {
+		a.into_iter().any(|x| (x - x.round_ties_even()).abs() > NEAR)
 	}
 	#[inline(always)]
 	unsafe fn load_bytes(p: *const u8, n: usize, signed: bool) -> Self::I {
@@ -157,6 +179,19 @@ mod x86 {
 			unsafe { _mm256_cvtps_epi32(a) }
 		}
 		#[inline(always)]
+		unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F {
+			// The instructions give their second operand where one is NaN.
+			unsafe { _mm256_min_ps(_mm256_max_ps(a, low), high) }
+		}
+		#[inline(always)]
+		unsafe fn has_ties(a: Self::F) -> bool {
+			unsafe {
+				let n = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
+				let d = _mm256_andnot_ps(_mm256_set1_ps(-0.0), _mm256_sub_ps(a, n));
+				_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(d, _mm256_set1_ps(NEAR))) != 0
+			}
+		}
+		#[inline(always)]
 		unsafe fn load_bytes(p: *const u8, n: usize, signed: bool) -> Self::I {
 			unsafe {
 				let x = _mm_cvtsi64_si128(bytes8(p, n) as i64);
@@ -233,6 +268,19 @@ mod x86 {
 		#[inline(always)]
 		unsafe fn to_i(a: Self::F) -> Self::I {
 			unsafe { _mm512_cvtps_epi32(a) }
+		}
+		#[inline(always)]
+		unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F {
+			// The instructions give their second operand where one is NaN.
+			unsafe { _mm512_min_ps(_mm512_max_ps(a, low), high) }
+		}
+		#[inline(always)]
+		unsafe fn has_ties(a: Self::F) -> bool {
+			unsafe {
+				let n = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
+				let d = _mm512_abs_ps(_mm512_sub_ps(a, n));
+				_mm512_cmp_ps_mask::<_CMP_GT_OQ>(d, _mm512_set1_ps(NEAR)) != 0
+			}
 		}
 		#[inline(always)]
 		unsafe fn load_bytes(p: *const u8, n: usize, signed: bool) -> Self::I {

@@ -35,11 +35,7 @@ pub(super) struct Tile {
 trait Family {
 	type S: Ints;
 	/// `acc` and the products of the words' parts, summed.
-	unsafe fn dot(
-		acc: <Self::S as Ints>::I,
-		a: <Self::S as Ints>::I,
-		b: <Self::S as Ints>::I,
-	) -> <Self::S as Ints>::I;
+	unsafe fn dot(acc: <Self::S as Ints>::I, a: <Self::S as Ints>::I, b: <Self::S as Ints>::I) -> <Self::S as Ints>::I;
 }
 
 /// Two integers of 16 bits.
@@ -62,11 +58,7 @@ struct Quads;
 impl Family for Quads {
 	type S = Avx512;
 	#[inline(always)]
-	unsafe fn dot(
-		acc: <Avx512 as Ints>::I,
-		a: <Avx512 as Ints>::I,
-		b: <Avx512 as Ints>::I,
-	) -> <Avx512 as Ints>::I {
+	unsafe fn dot(acc: <Avx512 as Ints>::I, a: <Avx512 as Ints>::I, b: <Avx512 as Ints>::I) -> <Avx512 as Ints>::I {
 		// SAFETY: the caller's.
 		unsafe { core::arch::x86_64::_mm512_dpbusd_epi32(acc, a, b) }
 	}
@@ -102,12 +94,18 @@ unsafe fn micro<F: Family, const MR: usize, const NV: usize>(t: &Tile) {
 			a = a.add(MR * BLOCK);
 			words -= n;
 		}
+		// Sums stay in registers above only if nobody takes their address: what follows reads a copy.
+		let mut copy = [[F::S::splat_i(0); NV]; MR];
+		let to = std::hint::black_box(copy.as_mut_ptr());
 		for (i, row) in acc.iter().enumerate() {
-			for (j, acc) in row.iter().enumerate() {
+			to.add(i).write(*row);
+		}
+		for i in 0..MR {
+			for j in 0..NV {
+				let acc = (*to.add(i))[j];
 				let (at, n) = (j * lanes, t.columns.saturating_sub(j * lanes).min(lanes));
-				let columns =
-					Columns { bias: t.operands.bias.add(at), scale: t.operands.scale.wrapping_add(at) };
-				store::<F::S>(*acc, columns, t.to, t.c.wrapping_add(i * t.ldc + at * t.to.size()), n);
+				let columns = Columns { bias: t.operands.bias.add(at), scale: t.operands.scale.wrapping_add(at) };
+				store::<F::S>(acc, columns, t.to, t.c.wrapping_add(i * t.ldc + at * t.to.size()), n);
 			}
 		}
 	}

@@ -1,7 +1,10 @@
 //! Operators on single elements of several types as one step: a piece at a time, on a stack of vectors that stays in the
 //! first cache. What quantises, dequantises and what lies between them runs so.
 
-use super::{finish::quantize, ints::Ints};
+use super::{
+	finish::{divided, is_ordinary, quantize},
+	ints::Ints,
+};
 use crate::{chain::Place, kernel, memory::Shared, pool::Pool, simd, Isa};
 use assay_semantics::{
 	ops::{Binary, Unary},
@@ -24,7 +27,12 @@ pub(super) enum Code {
 	/// Puts an operand's elements on the stack: f32 as they are, integers as i32.
 	Load(usize, Place, DType),
 	/// The same of bytes: less a number, as f32, times another.
-	Dequantize { from: usize, zero: Option<usize>, scale: usize, signed: bool },
+	Dequantize {
+		from: usize,
+		zero: Option<usize>,
+		scale: usize,
+		signed: bool,
+	},
 	/// i32 to f32.
 	ToFloat,
 	/// i32: the two on top become one.
@@ -35,9 +43,17 @@ pub(super) enum Code {
 	FloatOne(Binary, usize),
 	Unary(Unary),
 	/// x; scale and zero are the same everywhere.
-	Quantize { divide: bool, scale: usize, zero: usize, signed: bool },
+	Quantize {
+		divide: bool,
+		scale: usize,
+		zero: usize,
+		signed: bool,
+	},
 	/// x, scale, zero (as f32).
-	QuantizeEach { divide: bool, signed: bool },
+	QuantizeEach {
+		divide: bool,
+		signed: bool,
+	},
 }
 
 /// Whether there is a kernel.
@@ -227,6 +243,14 @@ unsafe fn quantize_one_body<S: Ints>(call: &Call, divide: bool, scale: f32, zero
 	let n = call.n;
 	// SAFETY: as above.
 	unsafe {
+		if divide && is_ordinary(scale) {
+			let (scale, reciprocal) = (S::splat(scale), S::splat(1.0 / scale));
+			each!(S, n, |i| {
+				let x = divided::<S>(S::load(call.y.add(i)), scale, reciprocal, zero, signed);
+				S::store_i(call.y.add(i).cast(), S::LANES, x);
+			});
+			return;
+		}
 		let scale = S::splat(scale);
 		each!(S, n, |i| {
 			let x = S::load(call.y.add(i));
@@ -249,8 +273,7 @@ unsafe fn quantize_each_body<S: Ints>(call: &Call, divide: bool, signed: bool) {
 			let x = if divide { S::div(x, scale) } else { S::mul(x, scale) };
 			// Clamped before it is rounded, as in `quantize`.
 			let (low, high) = (S::sub(S::splat(low), zero), S::sub(S::splat(high), zero));
-			let x = S::if_less(low, x, x, low);
-			let x = S::if_less(x, high, x, high);
+			let x = S::clamp(x, low, high);
 			S::store_i(call.z.add(i).cast(), S::LANES, S::add_i(S::to_i(x), S::to_i(zero)));
 		})
 	}
@@ -335,9 +358,8 @@ impl Mixed {
 				match code {
 					Code::Load(i, place, dtype) => self.load(isa, operands.0[*i], place, *dtype, &range, &call),
 					Code::Dequantize { from, zero, scale, signed } => {
-						let zero = zero.map_or(0, |i| {
-							operands.0[i].first_chunk().map_or(0, |x| i32::from_le_bytes(*x))
-						});
+						let zero =
+							zero.map_or(0, |i| operands.0[i].first_chunk().map_or(0, |x| i32::from_le_bytes(*x)));
 						let from = operands.0[*from].as_ptr().add(range.start);
 						dequantize(isa, &call, from, *signed, zero, operands.float(*scale));
 					}

@@ -21,7 +21,11 @@ use crate::{
 	step::{Loc, Memory},
 	Isa,
 };
-use assay_semantics::{float, ops::Conv, DType, EvalError, Node, Op, TensorType, ValueId};
+use assay_semantics::{
+	float,
+	ops::{Conv, Window},
+	DType, EvalError, Node, Op, TensorType, ValueId,
+};
 use dots::{Dots, Panels, Product};
 use finish::To;
 use group::Then;
@@ -124,9 +128,15 @@ impl Job {
 
 impl Builder<'_> {
 	/// The step of a group over integers.
-	pub(crate) fn integer_job(&mut self, nodes: &[ValueId], kind: &Kind, locs: &[Option<Loc>]) -> Result<Job, EvalError> {
+	pub(crate) fn integer_job(
+		&mut self,
+		nodes: &[ValueId],
+		kind: &Kind,
+		locs: &[Option<Loc>],
+	) -> Result<Job, EvalError> {
 		let loc = |v: ValueId| locs[v as usize].ok_or(EvalError::Memory);
-		let head = nodes.first().copied().ok_or(EvalError::Memory)?;
+		let is_pad = |v: &&ValueId| matches!(self.node(**v).op, Op::Pad(_));
+		let head = nodes.iter().find(|v| !is_pad(v)).copied().ok_or(EvalError::Memory)?;
 		let node = self.node(head).clone();
 		if let Kind::Mixed(mixed, operands) = kind {
 			let mut list = Vec::with_capacity(operands.len());
@@ -136,17 +146,20 @@ impl Builder<'_> {
 			}
 			return Ok(Job::Mixed { mixed: mixed.clone(), operands: list });
 		}
-		let x = node.inputs[0];
+		let pad = if let Kind::Contraction(pad, _) = kind { *pad } else { None };
+		let x = pad.map_or(node.inputs[0], |pad| self.node(pad).inputs[0]);
 		let signed = is_signed(self.ty(x));
 		let left = (loc(x)?, elements(self.ty(x)));
 		self.keep(left.0)?;
 		match (&node.op, kind) {
 			(Op::Pool(pool), _) => {
-				let image = self.image(&node, &pool.window, &pool.kernel, 0).ok_or(EvalError::Memory)?;
+				let image = self.image(&node, x, &pool.window, &pool.kernel, 0).ok_or(EvalError::Memory)?;
 				Ok(Job::Maximum { image, left, signed })
 			}
-			(Op::Conv(conv), Kind::Contraction(then)) => self.bytes_conv(&node, conv, left, then, loc(node.inputs[1])?),
-			(_, Kind::Contraction(then)) => {
+			(Op::Conv(conv), Kind::Contraction(_, then)) => {
+				self.bytes_conv(&node, conv, x, pad, left, then, loc(node.inputs[1])?)
+			}
+			(_, Kind::Contraction(_, then)) => {
 				let dots = self.bytes_product(&node)?;
 				self.dots(dots, left, then, loc(node.inputs[1])?)
 			}
@@ -155,8 +168,8 @@ impl Builder<'_> {
 	}
 
 	/// The windows of a convolution or a pool.
-	fn image(&self, node: &Node, window: &assay_semantics::ops::Window, kernel: &[u32], depth: usize) -> Option<Image> {
-		let [n, spatial @ .., c] = self.ty(node.inputs[0]).dims.as_slice() else { return None };
+	fn image(&self, node: &Node, x: ValueId, window: &Window, kernel: &[u32], depth: usize) -> Option<Image> {
+		let [n, spatial @ .., c] = self.ty(x).dims.as_slice() else { return None };
 		let [_, out @ .., _] = node.ty.dims.as_slice() else { return None };
 		let [d, h, w] = three(spatial, 1)?;
 		Some(Image {
@@ -167,6 +180,7 @@ impl Builder<'_> {
 			dilations: three(&window.dilations, 1)?,
 			before: three(&window.before, 0)?,
 			depth,
+			fill: 0,
 		})
 	}
 
@@ -174,16 +188,26 @@ impl Builder<'_> {
 		&mut self,
 		node: &Node,
 		conv: &Conv,
+		x: ValueId,
+		pad: Option<ValueId>,
 		left: (Loc, usize),
 		then: &[Then],
 		right: Loc,
 	) -> Result<Job, EvalError> {
-		let (x, w) = (self.ty(node.inputs[0]).clone(), self.ty(node.inputs[1]).clone());
+		let image = |kernel: &[u32], depth: usize| {
+			let mut image = self.image(node, x, &conv.window, kernel, depth)?;
+			if let Some(Op::Pad(pad)) = pad.map(|pad| &self.node(pad).op) {
+				image.before = three(pad.before.get(1..pad.before.len().checked_sub(1)?)?, 0)?;
+				image.fill = pad.value as u8;
+			}
+			Some(image)
+		};
+		let (x, w) = (self.ty(x).clone(), self.ty(node.inputs[1]).clone());
 		let ([o, kernel @ .., depth], Some(c)) = (w.dims.as_slice(), x.dims.last()) else {
 			return Err(EvalError::Memory);
 		};
 		let (o, depth, c, groups) = (*o as usize, *depth as usize, *c as usize, conv.groups as usize);
-		let image = self.image(node, &conv.window, kernel, depth).ok_or(EvalError::Memory)?;
+		let image = image(kernel, depth).ok_or(EvalError::Memory)?;
 		let k = image.kernel.iter().product::<usize>() * depth;
 		let n = o / groups;
 		if let (true, Loc::Weight(i)) = (depth == 1 && o == c && groups == c, right) {
@@ -273,7 +297,9 @@ impl Builder<'_> {
 	fn columns(&self, then: &[Then], sets: usize, n: usize, padded: usize, panels: &mut Panels) -> To {
 		let words = |v: ValueId| -> Vec<[u8; 4]> {
 			match self.node(v).op {
-				Op::Weight(i) => self.model.weights()[i as usize].bytes.chunks_exact(4).map(|x| [x[0], x[1], x[2], x[3]]).collect(),
+				Op::Weight(i) => {
+					self.model.weights()[i as usize].bytes.chunks_exact(4).map(|x| [x[0], x[1], x[2], x[3]]).collect()
+				}
 				_ => Vec::new(),
 			}
 		};

@@ -24,6 +24,8 @@ pub(crate) struct Image {
 	pub(crate) before: [usize; 3],
 	/// Channels of a group.
 	pub(crate) depth: usize,
+	/// What the border holds.
+	pub(crate) fill: u8,
 }
 
 /// How elements are copied.
@@ -62,7 +64,9 @@ impl Rows {
 		match self {
 			Rows::Plain { count, pitch } => start + count.saturating_sub(1) * pitch + k,
 			// The first element of a group's channels is inside a pixel.
-			Rows::Image(image) => image.from.iter().product::<usize>() + (start + image.depth).saturating_sub(image.from[4]),
+			Rows::Image(image) => {
+				image.from.iter().product::<usize>() + (start + image.depth).saturating_sub(image.from[4])
+			}
 		}
 	}
 }
@@ -92,12 +96,14 @@ struct Writer {
 	/// Bytes of the block that are written.
 	at: usize,
 	mode: Mode,
+	/// What stands for nothing.
+	fill: u8,
 }
 
 impl Writer {
 	/// # Safety
 	///
-	/// There is room for `n` elements, and so many at `from`; or null, for zeros.
+	/// There is room for `n` elements, and so many at `from`; or null, for the border.
 	#[inline(always)]
 	unsafe fn put(&mut self, mut from: *const u8, mut n: usize) {
 		let size = self.mode.size();
@@ -107,7 +113,7 @@ impl Writer {
 			// SAFETY: the caller's.
 			unsafe {
 				match from.is_null() {
-					true => fill(self.mode, to, part),
+					true => fill(self.mode, self.fill, to, part),
 					false => {
 						copy(self.mode, from, to, part);
 						from = from.add(part);
@@ -125,9 +131,16 @@ impl Writer {
 }
 
 #[inline(always)]
-unsafe fn fill(mode: Mode, to: *mut u8, n: usize) {
+unsafe fn fill(mode: Mode, x: u8, to: *mut u8, n: usize) {
+	let wide = if mode == Mode::WidenSigned { i16::from(x as i8) } else { i16::from(x) };
 	// SAFETY: the caller's: room for `n` elements.
-	unsafe { std::ptr::write_bytes(to, if mode == Mode::Flip { 0x80 } else { 0 }, n * mode.size()) }
+	unsafe {
+		match mode {
+			Mode::Same => std::ptr::write_bytes(to, x, n),
+			Mode::Flip => std::ptr::write_bytes(to, x ^ 0x80, n),
+			_ => (0..n).for_each(|i| to.cast::<i16>().add(i).write_unaligned(wide)),
+		}
+	}
 }
 
 #[inline(always)]
@@ -178,39 +191,65 @@ unsafe fn copy(mode: Mode, from: *const u8, to: *mut u8, n: usize) {
 /// The rows are inside the left operand, and there is room for them.
 #[inline(always)]
 unsafe fn gather_body<S: Simd>(part: &Part) {
+	let mut place = match part.from {
+		Rows::Image(image) => image.place(part.first),
+		Rows::Plain { .. } => [0; 4],
+	};
+	let fill = if let Rows::Image(image) = part.from { image.fill } else { 0 };
 	for i in 0..part.rows {
 		let to = part.to.wrapping_add(i * 4 * BLOCK);
-		let mut writer = Writer { to, skip: part.rows * 4 * BLOCK, at: 0, mode: part.mode };
-		let row = part.first + i;
+		let mut writer = Writer { to, skip: part.rows * 4 * BLOCK, at: 0, mode: part.mode, fill };
 		// SAFETY: the caller's.
 		unsafe {
 			match part.from {
-				Rows::Plain { pitch, .. } => writer.put(part.a.add(row * pitch), part.k),
-				Rows::Image(image) => image.window(part.a, row, &mut writer),
+				Rows::Plain { pitch, .. } => writer.put(part.a.add((part.first + i) * pitch), part.k),
+				Rows::Image(image) => {
+					image.window(part.a, place, &mut writer);
+					image.next(&mut place);
+				}
 			}
 		}
 	}
 }
 
 impl Image {
+	/// Image, plane, line and pixel of a row.
+	fn place(&self, row: usize) -> [usize; 4] {
+		let [od, oh, ow] = self.out;
+		let line = row / ow;
+		[line / oh / od, line / oh % od, line % oh, row % ow]
+	}
+
+	#[inline(always)]
+	fn next(&self, place: &mut [usize; 4]) {
+		for axis in (0..3).rev() {
+			place[axis + 1] += 1;
+			if place[axis + 1] < self.out[axis] {
+				return;
+			}
+			place[axis + 1] = 0;
+		}
+		place[0] += 1;
+	}
+
 	/// One window.
 	///
 	/// # Safety
 	///
 	/// As [`gather_body`].
 	#[inline(always)]
-	unsafe fn window(&self, a: *const u8, row: usize, writer: &mut Writer) {
+	unsafe fn window(&self, a: *const u8, [image, z, y, x]: [usize; 4], writer: &mut Writer) {
 		let [_, d, h, w, c] = self.from;
-		let [od, oh, ow] = self.out;
 		let [kd, kh, kw] = self.kernel;
-		let (x, line) = (row % ow, row / ow);
-		let (y, rest) = (line % oh, line / oh);
-		let (z, image) = (rest % od, rest / od);
 		let at = |out: usize, k: usize, axis: usize, size: usize| {
 			let at = out * self.strides[axis] + k * self.dilations[axis];
 			at.checked_sub(self.before[axis]).filter(|at| *at < size)
 		};
 		let joined = self.depth == c && self.dilations[2] == 1;
+		// Pixels of the window from `start` to `start + kw`, less the border before.
+		let start = x * self.strides[2];
+		let first = self.before[2].saturating_sub(start).min(kw);
+		let last = (w + self.before[2]).saturating_sub(start).clamp(first, kw);
 		for kz in 0..kd {
 			for ky in 0..kh {
 				let (Some(iz), Some(iy)) = (at(z, kz, 0, d), at(y, ky, 1, h)) else {
@@ -222,10 +261,6 @@ impl Image {
 				// SAFETY: the caller's; pixels are inside the line.
 				unsafe {
 					if joined {
-						// Pixels of the window from `start` to `start + kw`, less the border before.
-						let start = x * self.strides[2];
-						let first = self.before[2].saturating_sub(start).min(kw);
-						let last = (w + self.before[2]).saturating_sub(start).clamp(first, kw);
 						writer.put(std::ptr::null(), first * c);
 						if last > first {
 							writer.put(line.add((start + first - self.before[2]) * c), (last - first) * c);
