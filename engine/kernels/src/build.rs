@@ -275,6 +275,7 @@ impl Builder<'_> {
 					work
 				});
 			}
+			Fused::Integers(kind) => return self.integer_job(&group.nodes, kind, locs).map(Work::Integers),
 			Fused::Closed => {}
 		}
 		let tys: Vec<TensorType> = node.inputs.iter().map(|v| self.ty(*v).clone()).collect();

@@ -1,6 +1,6 @@
 //! Which operators run as one step.
 
-use crate::{build::Builder, place::Place, program::Program};
+use crate::{build::Builder, place::Place, program::Program, quant};
 use assay_semantics::{
 	ops::{self, Binary, Conv},
 	DType, Op, ValueId,
@@ -17,6 +17,8 @@ pub(crate) struct Group {
 pub(crate) enum Fused {
 	/// Nothing can follow.
 	Closed,
+	/// Over integers.
+	Integers(quant::Kind),
 	/// With what follows the contraction.
 	Contraction(Vec<Follow>),
 	/// With the values that it reads.
@@ -42,7 +44,10 @@ impl Builder<'_> {
 		let nodes = self.model.nodes();
 		let is_needed = |v: ValueId| !is_source(&self.node(v).op) && (self.readers[v as usize] > 0 || !fuse);
 		let mut taken = vec![false; nodes.len()];
-		let mut groups = if fuse { self.contractions(&mut taken) } else { Vec::new() };
+		let mut groups = self.integer_groups(fuse, &mut taken);
+		if fuse {
+			groups.extend(self.contractions(&mut taken));
+		}
 		for v in (0..nodes.len() as ValueId).rev() {
 			if taken[v as usize] || !is_needed(v) {
 				continue;
@@ -65,7 +70,7 @@ impl Builder<'_> {
 		let mut tails: HashMap<ValueId, usize> = HashMap::new();
 		for (at, node) in self.model.nodes().iter().enumerate() {
 			let v = at as ValueId;
-			if self.readers[at] == 0 {
+			if self.readers[at] == 0 || taken[at] {
 				continue;
 			}
 			if self.is_contraction(v) {

@@ -12,15 +12,17 @@ pub(crate) enum Kind {
 }
 
 /// An instruction set that this machine has: there is no other way to make one than to ask the machine.
+///
+/// The flag says whether products of bytes have instructions of their own (VNNI).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Isa(Kind);
+pub struct Isa(Kind, bool);
 
-/// The environment variable that chooses an instruction set: `portable`, `avx2` or `avx512`.
+/// The environment variable that chooses an instruction set: `portable`, `avx2`, `avx512` or `avx512-vnni`.
 pub const ISA_VARIABLE: &str = "ASSAY_KERNELS";
 
 impl Isa {
 	/// The instruction set of every machine: plain Rust.
-	pub const PORTABLE: Isa = Isa(Kind::Portable);
+	pub const PORTABLE: Isa = Isa(Kind::Portable, false);
 
 	/// The instruction sets that this machine has, the fastest first.
 	pub fn available() -> Vec<Isa> {
@@ -33,10 +35,13 @@ impl Isa {
 				&& is_x86_feature_detected!("avx512bw")
 				&& is_x86_feature_detected!("avx512vl");
 			if avx2 && avx512 {
-				list.push(Isa(Kind::Avx512));
+				if is_x86_feature_detected!("avx512vnni") {
+					list.push(Isa(Kind::Avx512, true));
+				}
+				list.push(Isa(Kind::Avx512, false));
 			}
 			if avx2 {
-				list.push(Isa(Kind::Avx2));
+				list.push(Isa(Kind::Avx2, false));
 			}
 		}
 		list.push(Isa::PORTABLE);
@@ -61,11 +66,12 @@ impl Isa {
 		Isa::available().into_iter().find(|isa| isa.name() == name).ok_or_else(|| UnknownIsa(name.into()))
 	}
 
-	/// Its name: `portable`, `avx2` or `avx512`.
+	/// Its name: `portable`, `avx2`, `avx512` or `avx512-vnni`.
 	pub fn name(self) -> &'static str {
 		match self.0 {
 			Kind::Portable => "portable",
 			Kind::Avx2 => "avx2",
+			Kind::Avx512 if self.1 => "avx512-vnni",
 			Kind::Avx512 => "avx512",
 		}
 	}
@@ -73,6 +79,11 @@ impl Isa {
 	/// Which one it is.
 	pub(crate) fn get(self) -> Kind {
 		self.0
+	}
+
+	/// Whether products of bytes have instructions of their own.
+	pub(crate) fn has_vnni(self) -> bool {
+		self.1
 	}
 
 	/// Lanes of a vector.

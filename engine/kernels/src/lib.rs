@@ -42,6 +42,7 @@ mod plan;
 mod pointwise;
 mod pool;
 mod program;
+mod quant;
 mod simd;
 mod step;
 mod stream;

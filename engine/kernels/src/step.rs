@@ -10,6 +10,7 @@ use crate::{
 	pointwise::{canonical, flush, has_subnormal, make_canonical},
 	pool::Pool,
 	program::{Operand, Program},
+	quant::Job,
 	Isa,
 };
 use assay_semantics::{evaluate_node, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
@@ -87,6 +88,8 @@ pub(crate) enum Work {
 	},
 	/// With data and its bytes, and indices and their bytes.
 	Rows(pick::Rows, [(Loc, usize); 2]),
+	/// Over integers.
+	Integers(Job),
 	/// The element functions of the semantics.
 	Reference {
 		op: Op,
@@ -216,6 +219,7 @@ impl Step {
 			Work::Pool(window, _) => format!("pool {:?}", window.kernel),
 			Work::Move { copies, .. } => format!("move of {}", copies.len()),
 			Work::Rows(..) => "rows".into(),
+			Work::Integers(job) => job.describe(),
 			Work::Reference { op, .. } => format!("reference {}", assay_semantics::ops::name(op)),
 		};
 		format!("%{} {}: {what}", self.value, self.ty)
@@ -282,7 +286,10 @@ impl Step {
 				let to = unsafe { memory.bytes_mut(self.out, span * size) };
 				if let Some(fill) = fill {
 					let element = fill.to_le_bytes();
-					to.chunks_exact_mut(size).for_each(|to| to.copy_from_slice(&element[..size]));
+					match size {
+						1 => to.fill(element[0]),
+						_ => to.chunks_exact_mut(size).for_each(|to| to.copy_from_slice(&element[..size])),
+					}
 				}
 				for (copy, from, n) in copies {
 					// SAFETY: see above.
@@ -296,6 +303,8 @@ impl Step {
 					rows.run(data, indices, memory.bytes_mut(self.out, bytes));
 				}
 			}
+			// SAFETY: see above.
+			Work::Integers(job) => unsafe { job.run(isa, pool, memory, self.out, elements) },
 			Work::Reference { op, operands } => {
 				let mut tensors = Vec::with_capacity(operands.len());
 				for (loc, ty) in operands {

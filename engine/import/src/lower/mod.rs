@@ -2,6 +2,7 @@
 
 mod attention;
 mod composite;
+mod contributed;
 mod control;
 mod conv;
 mod detection;
@@ -171,6 +172,11 @@ pub(crate) fn lower(context: &mut Context, node: &NodeProto) -> Result<(), Impor
 
 /// The outputs of a node, by position; `None` when the operator is not supported.
 fn dispatch(l: &mut Lowering) -> Result<Option<Vec<(usize, Value)>>, Reason> {
+	if l.node.domain == "com.microsoft" {
+		let op = l.node.op_type.as_str();
+		let outputs = l.contributed(op)?;
+		return Ok(outputs.map(|list| list.into_iter().enumerate().filter_map(|(i, v)| Some((i, v?))).collect()));
+	}
 	let default_domain = matches!(l.node.domain.as_str(), "" | "ai.onnx" | "ai.onnx.preview");
 	let op = if default_domain { l.node.op_type.as_str() } else { "" };
 	let value = match op {

@@ -3,7 +3,7 @@
 use super::{norms::single, Lowering, Outputs};
 use crate::{attributes::axis, builder::Value, error::Reason, layout::channels_last, weights};
 use assay_semantics::{
-	ops::{Binary, Conv, Quantize, ReduceKind, Window},
+	ops::{Binary, BitCast, Conv, Quantize, ReduceKind, Window},
 	DType, Op,
 };
 
@@ -41,7 +41,13 @@ impl Lowering<'_> {
 	}
 
 	/// `clamp(rne(x / scale) + zero)`; the product for requantisation.
-	fn quantized(&mut self, x: &Value, scale: &Value, zero: &Value, multiply: bool) -> Result<Value, Reason> {
+	pub(super) fn quantized(
+		&mut self,
+		x: &Value,
+		scale: &Value,
+		zero: &Value,
+		multiply: bool,
+	) -> Result<Value, Reason> {
 		let rank = x.perm.len();
 		let mut ids = vec![x.id];
 		for v in [scale, zero] {
@@ -122,14 +128,14 @@ impl Lowering<'_> {
 	}
 
 	/// A zero point, unless it is missing or known to be 0.
-	fn zero_point(&mut self, i: usize) -> Result<Option<Value>, Reason> {
+	pub(super) fn zero_point(&mut self, i: usize) -> Result<Option<Value>, Reason> {
 		let Some(zero) = self.optional(i)? else { return Ok(None) };
 		let known = self.known(&zero)?;
 		Ok(if known.is_some_and(|t| t.bytes.iter().all(|b| *b == 0)) { None } else { Some(zero) })
 	}
 
 	/// One value for each row of a matrix, `[.., M, 1]`, or for each column, `[.., 1, N]`; a scalar as it is.
-	fn along(&mut self, v: &Value, rows: bool) -> Result<Value, Reason> {
+	pub(super) fn along(&mut self, v: &Value, rows: bool) -> Result<Value, Reason> {
 		match *self.dims(v).as_slice() {
 			[1] => self.reshape_to(v, []),
 			[n] => self.reshape_to(v, if rows { [n, 1] } else { [1, n] }),
@@ -139,12 +145,13 @@ impl Lowering<'_> {
 
 	/// `(A - za) (B - zb)` as i32 modulo 2^32, `A` `[.., M, K]`, `B` `[.., K, N]`: the product of the operands as they are, and
 	/// what the zero points change.
-	fn integer_product(&mut self, a: &Value, b: &Value, zeros: [Option<Value>; 2]) -> Result<Value, Reason> {
-		let b = self.flipped(b)?;
+	pub(super) fn integer_product(&mut self, a: &Value, b: &Value, zeros: [Option<Value>; 2]) -> Result<Value, Reason> {
+		let [za, zb] = zeros;
+		let (b, zb) = self.recentred(b, zb)?;
+		let b = self.flipped(&b)?;
 		let rank = a.perm.len();
 		let k = *self.dims(a).last().ok_or("a matrix needs two dimensions")?;
 		let mut y = self.product(a, &b)?;
-		let [za, zb] = zeros;
 		let mut wide = Vec::new();
 		for (zero, rows) in [(za, true), (zb, false)] {
 			wide.push(match zero {
@@ -162,9 +169,7 @@ impl Lowering<'_> {
 			y = self.sub(&y, &change)?;
 		}
 		if let Some(za) = &wide[0] {
-			let b = self.cast_to(&b, DType::I32)?;
-			let sums = self.reduced(ReduceKind::Sum, &b, &[b.perm.len() - 1])?;
-			let sums = self.flipped(&sums)?;
+			let sums = self.sums_of_rows(&b)?;
 			let change = self.mul(&sums, za)?;
 			y = self.sub(&y, &change)?;
 		}
@@ -176,6 +181,50 @@ impl Lowering<'_> {
 			y = self.add(&y, &change)?;
 		}
 		Ok(y)
+	}
+
+	/// The sums of the rows of `B`, `[.., N, K]`, as `[.., 1, N]` modulo 2^32: a product with ones, computed now if `B` is
+	/// constant.
+	fn sums_of_rows(&mut self, b: &Value) -> Result<Value, Reason> {
+		let k = *self.dims(b).last().ok_or("a matrix needs two dimensions")?;
+		let ones = self.filled(DType::I8, &[1, k], 1.0)?;
+		let sums = self.product(&ones, b)?;
+		// Where that is too much work, it is left to be done.
+		let _ = self.known(&sums);
+		Ok(sums)
+	}
+
+	/// Weights and their zero point; as i8 without one where both are known, the point is one number and the differences fit.
+	/// Products of unsigned with signed bytes are what machines are fastest at.
+	fn recentred(&mut self, w: &Value, zero: Option<Value>) -> Result<(Value, Option<Value>), Reason> {
+		let dtype = self.dtype(w);
+		let constant = self.context.builder.constant(w.id).map(|t| t.bytes.clone());
+		let Some(bytes) = constant.filter(|_| matches!(dtype, DType::U8 | DType::I8)) else {
+			return Ok((w.clone(), zero));
+		};
+		let known = match &zero {
+			None => Some(0),
+			Some(zero) => self.known(zero)?.filter(|t| t.bytes.len() == 1).map(|t| match dtype {
+				DType::I8 => i16::from(t.bytes[0] as i8),
+				_ => i16::from(t.bytes[0]),
+			}),
+		};
+		let Some(point) = known else { return Ok((w.clone(), zero)) };
+		let value = |x: &u8| if dtype == DType::I8 { i16::from(*x as i8) } else { i16::from(*x) };
+		let fits = bytes.iter().all(|x| (-128..128).contains(&(value(x) - point)));
+		if !fits || (point == 0 && dtype == DType::I8) {
+			return Ok((w.clone(), zero));
+		}
+		let mut w = w.clone();
+		if let Some(zero) = &zero {
+			let zero = self.reshape_to(zero, [])?;
+			w = Value { id: self.context.builder.push(Op::Binary(Binary::Sub), &[w.id, zero.id])?, perm: w.perm };
+		}
+		if dtype == DType::U8 {
+			let op = Op::BitCast(BitCast { to: DType::I8 });
+			w = Value { id: self.context.builder.push(op, &[w.id])?, perm: w.perm };
+		}
+		Ok((w, None))
 	}
 
 	/// Operands of a matrix product: a vector is a row on the left, a column on the right.
@@ -248,6 +297,8 @@ impl Lowering<'_> {
 			Ok(Value { id, perm: perm.clone() })
 		};
 		let [zx, zw] = zeros;
+		let (w, zw) = self.recentred(w, zw)?;
+		let w = &w;
 		let known = match &zx {
 			Some(zero) => self.known(zero)?.filter(|t| t.bytes.len() == 1).map(|t| t.bytes[0]),
 			None => None,
@@ -263,9 +314,12 @@ impl Lowering<'_> {
 			let y = conv(self, &padded, w, inside)?;
 			let zero = self.cast_to(&zx.ok_or("no zero point")?, DType::I32)?;
 			let zero = self.reshape_to(&zero, [])?;
-			let wide = self.cast_to(w, DType::I32)?;
-			let axes: Vec<usize> = (1..kernel.len()).collect();
-			let sums = self.reduced(ReduceKind::Sum, &wide, &axes)?;
+			let rest = kernel[1..].iter().try_fold(1u32, |n, d| n.checked_mul(*d)).ok_or("too large")?;
+			// In whatever order: it is free.
+			let rows = Value { id: w.id, perm: (0..kernel.len() as u8).collect() };
+			let rows = if w.perm.first() == Some(&0) { rows } else { w.clone() };
+			let rows = self.reshape_to(&rows, [kernel[0], rest])?;
+			let sums = self.sums_of_rows(&rows)?;
 			let mut shape = vec![1; dims.len()];
 			shape[1] = kernel[0];
 			let sums = self.reshape_to(&sums, shape)?;
