@@ -294,11 +294,17 @@ impl Engine {
 
 	/// Imports a model into its store. Not while it runs.
 	pub fn import(&mut self, onnx: &Path) {
+		self.import_with(onnx, &[]);
+	}
+
+	/// Like [`Engine::import`], with more arguments of `assay-engine import`.
+	pub fn import_with(&mut self, onnx: &Path, arguments: &[String]) {
 		let imported = Command::new(binary("assay-engine"))
 			.arg("import")
 			.arg(onnx)
 			.arg("--store")
 			.arg(self.folder.path().join("models"))
+			.args(arguments)
 			.output()
 			.expect("the engine can be started");
 		assert!(imported.status.success(), "{}: {}", onnx.display(), String::from_utf8_lossy(&imported.stderr));

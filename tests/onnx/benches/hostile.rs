@@ -20,8 +20,12 @@ fn main() {
 		let values: Vec<f32> = ordinary.iter().map(|x| x * scale).collect();
 		Tensor::from_f32(inputs[0].ty.dims.clone(), &values).expect("the same shape")
 	};
-	let pictures =
-		[("ordinary", times(1.0)), ("subnormal", times(1e-40)), ("smallest normal", times(2e-38)), ("tiny", times(1e-36))];
+	let pictures = [
+		("ordinary", times(1.0)),
+		("subnormal", times(1e-40)),
+		("smallest normal", times(2e-38)),
+		("tiny", times(1e-36)),
+	];
 	let mut measured = vec![Vec::new(); pictures.len()];
 	for _ in 0..ROUNDS {
 		for ((_, picture), times) in pictures.iter().zip(&mut measured) {

@@ -7,4 +7,5 @@ mod hundred;
 mod judge;
 mod restart;
 mod tour;
+mod transformer;
 mod wallet;
