@@ -16,17 +16,18 @@ impl Builder<'_> {
 	fn packed(&mut self, weight: usize, sets: usize, n: usize, k: usize) -> Result<Right, EvalError> {
 		let size = panel_floats(2 * self.isa.lanes(), n, k);
 		let tensor = &self.model.weights()[weight];
-		let mut buffer = Buffer::new(sets * size * 4).ok_or(EvalError::Memory)?;
+		let (isa, pool) = (self.isa, self.pool);
 		let mut raw = Buffer::new(n * k * 4).ok_or(EvalError::Memory)?;
-		for set in 0..sets {
-			// Through a copy, as a tensor's bytes have no alignment.
-			let from = &tensor.bytes[set * n * k * 4..][..n * k * 4];
-			raw.bytes_mut()[..from.len()].copy_from_slice(from);
-			flush(self.isa, raw.floats_mut());
-			let to = &mut buffer.floats_mut()[set * size..][..size];
-			pack(self.isa, self.pool, &[0], Columns::together(n, k), raw.floats(), to);
-		}
-		Ok(Right::Packed(buffer))
+		let panels = self.shelf.put(sets * size, |to| {
+			for set in 0..sets {
+				// Through a copy, as a tensor's bytes have no alignment.
+				let from = &tensor.bytes[set * n * k * 4..][..n * k * 4];
+				raw.bytes_mut()[..from.len()].copy_from_slice(from);
+				flush(isa, raw.floats_mut());
+				pack(isa, pool, &[0], Columns::together(n, k), raw.floats(), &mut to[set * size..][..size]);
+			}
+		});
+		Ok(Right::Packed(panels.ok_or(EvalError::Memory)?))
 	}
 
 	pub(crate) fn mat_mul(
