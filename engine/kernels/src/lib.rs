@@ -45,6 +45,7 @@ mod program;
 mod simd;
 mod step;
 mod views;
+mod window;
 
 pub use check::{self_test, Mismatch};
 pub use isa::{Isa, UnknownIsa, ISA_VARIABLE};

@@ -10,6 +10,7 @@ use crate::{
 	pointwise::{canonical, flush, has_subnormal, make_canonical},
 	pool::Pool,
 	program::{Operand, Program},
+	window::Window,
 	Isa,
 };
 use assay_semantics::{evaluate_node, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
@@ -76,7 +77,7 @@ pub(crate) enum Work {
 	},
 	/// With the operand's elements.
 	Reduce(fold::Reduce, Loc, usize),
-	Pool(fold::Window, Loc),
+	Pool(Window, Loc),
 	Move {
 		/// The bits of elements that no copy writes.
 		fill: Option<u64>,
