@@ -219,7 +219,7 @@ fn grow(graph: &mut Graph, pool: &[ValueId], rng: &mut Rng) -> Option<(Op, Vec<V
 #[test]
 fn random_graphs_should_have_the_bits_of_the_reference() {
 	let options = options();
-	for seed in 0..if cfg!(debug_assertions) { 40 } else { 250 } {
+	for seed in 0..if cfg!(debug_assertions) { 40 } else { 2000 } {
 		let mut rng = Rng(1000 + seed);
 		let mut graph = Graph::default();
 		let sizes = [1, 2, 3, 4, 6, 16, 18, 40];
