@@ -99,16 +99,35 @@ def minima(ours, path, folder, inputs, threads, rounds):
     return sum(nodes.values()), sum(best.values()), nodes
 
 
-def measure(theirs, ours, rounds, seconds):
-    """Times of interleaved bursts of runs."""
+def is_quiet():
+    """Whether nobody else uses the processors right now."""
+
+    def times():
+        numbers = [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        return sum(numbers), numbers[3]
+
+    before = times()
+    time.sleep(0.05)
+    after = times()
+    return after[1] - before[1] > 0.85 * (after[0] - before[0])
+
+
+def measure(theirs, ours, rounds, seconds, quiet):
+    """Times of interleaved bursts of runs; with `quiet`, of those before and after which nobody else ran, if there are any."""
     theirs.run(3)
     first = ours.run(3)
     burst = max(1, min(50, int(BURST * 1e6 / max(1.0, min(first)))))
-    a, b, end = [], [], time.monotonic() + seconds
+    a, b, undisturbed, end = [], [], 0, time.monotonic() + seconds
     while len(a) < rounds * burst and (len(a) < 3 or time.monotonic() < end):
-        a += theirs.run(burst)
-        b += ours.run(burst)
-    return a, b
+        if quiet and not is_quiet() and time.monotonic() < end:
+            continue
+        x, y = theirs.run(burst), ours.run(burst)
+        if quiet and not is_quiet() and time.monotonic() < end:
+            continue
+        undisturbed += quiet and time.monotonic() < end
+        a += x
+        b += y
+    return a, b, undisturbed
 
 
 def main():
@@ -123,6 +142,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=20, help="per model, at most")
     parser.add_argument("--steps", type=int, default=0, help="compare sums of each step's shortest time, so many rounds")
+    parser.add_argument("--quiet", action="store_true", help="wait for moments in which nobody else uses the processors")
     parser.add_argument("--profile", action="store_true", help="print steps and nodes")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
@@ -152,13 +172,14 @@ def main():
                         for node, duration in nodes.items():
                             print(f"{duration:9.1f} {node}")
                 else:
-                    a, b = measure(theirs, ours, args.rounds, args.seconds)
+                    a, b, undisturbed = measure(theirs, ours, args.rounds, args.seconds, args.quiet)
                     ratio = statistics.median(a) / statistics.median(b)
                     ratios.append(ratio)
                     print(
                         f"{head} {statistics.median(a) / 1e3:14.3f} "
                         f"{statistics.median(b) / 1e3:8.3f} {ratio:8.3f}  ({min(a) / 1e3:.3f} {min(b) / 1e3:.3f} "
-                        f"{min(a) / min(b):.3f})  {ours.ready}, error {error:.1e}",
+                        f"{min(a) / min(b):.3f})  {ours.ready}, error {error:.1e}"
+                        + (f", {undisturbed} quiet bursts" if args.quiet else ""),
                         flush=True,
                     )
                 if args.profile:

@@ -5,7 +5,7 @@ use crate::{
 	columns::Region,
 	fold,
 	group::{Follow, Fused, Group},
-	memory::Buffer,
+	memory::{Buffer, Shelf},
 	movement::window,
 	pick,
 	pool::Pool,
@@ -38,6 +38,8 @@ pub(crate) struct Builder<'a> {
 	/// How often a value is read by nodes that are needed; outputs count as read once more.
 	pub(crate) readers: Vec<u32>,
 	pub(crate) weights: HashMap<usize, Buffer>,
+	/// Where packed weights go.
+	pub(crate) shelf: Shelf,
 	/// Values that have the memory of another.
 	pub(crate) alias: Vec<ValueId>,
 	/// Values that are columns of a larger one.
@@ -58,6 +60,7 @@ pub(crate) fn build(model: &Model, isa: Isa, pool: &Pool, fuse: bool) -> Result<
 		pool,
 		readers: vec![0; nodes.len()],
 		weights: HashMap::new(),
+		shelf: Shelf::default(),
 		alias: (0..nodes.len() as ValueId).collect(),
 		regions: HashMap::new(),
 		views: HashMap::new(),

@@ -3,7 +3,7 @@
 use crate::{Isa, Options, Plan};
 use assay_semantics::{
 	evaluate,
-	ops::{out_type, Binary, Conv, MatMul, Unary, Window},
+	ops::{out_type, Binary, Conv, MatMul, Reduce, ReduceKind, Reshape, Transpose, Unary, Window},
 	testing::{
 		nodes::{Kind, Size},
 		tensor, Rng,
@@ -59,6 +59,79 @@ pub fn self_test(options: &Options) -> Result<(), Mismatch> {
 	for (op, types) in designed() {
 		check(options, &op, &types, false, &mut rng)?;
 		check(options, &op, &types, true, &mut rng)?;
+	}
+	attention(options, false, &mut rng)?;
+	attention(options, true, &mut rng)
+}
+
+/// What runs as programs over rows and what is read where it lies: attention of two heads, with a softmax, and the norm of its
+/// result.
+fn attention(options: &Options, hostile: bool, rng: &mut Rng) -> Result<(), Mismatch> {
+	let mismatch = |what: String| Mismatch { isa: options.isa, node: "attention".into(), what };
+	let f32s = |dims: &[u32]| TensorType::new(DType::F32, dims);
+	let (mut nodes, mut weights) = (Vec::<Node>::new(), Vec::new());
+	let x = f32s(&[1, 19, 36]);
+	nodes.push(Node { op: Op::Input(0), inputs: vec![], ty: x.clone() });
+	for dims in [&[36, 36][..], &[36], &[]] {
+		nodes.push(Node { op: Op::Weight(weights.len() as u32), inputs: vec![], ty: f32s(dims) });
+		weights.push(values(rng, &f32s(dims), hostile));
+	}
+	let (x_id, square, row, one) = (0, 1, 2, 3);
+	let mut failed = None;
+	let mut push = |op: Op, inputs: &[ValueId]| -> ValueId {
+		let types: Vec<&TensorType> = inputs.iter().filter_map(|v| nodes.get(*v as usize)).map(|n| &n.ty).collect();
+		match out_type(&op, &types) {
+			Ok(ty) => nodes.push(Node { op, inputs: inputs.to_vec(), ty }),
+			Err(e) => failed = Some(e.to_string()),
+		}
+		nodes.len() as ValueId - 1
+	};
+	let reduce = |kind| Op::Reduce(Reduce { kind, axes: vec![3], keep_dims: true });
+	let turned = |perm: [u8; 4]| Op::Transpose(Transpose { perm: perm.to_vec() });
+	let y = push(Op::MatMul(MatMul), &[x_id, square]);
+	let y = push(Op::Binary(Binary::Add), &[y, row]);
+	let y = push(Op::Reshape(Reshape { dims: vec![1, 19, 2, 18] }), &[y]);
+	let heads = push(turned([0, 2, 1, 3]), &[y]);
+	let columns = push(turned([0, 2, 3, 1]), &[y]);
+	let scores = push(Op::MatMul(MatMul), &[heads, heads]);
+	let scores = push(Op::Binary(Binary::Mul), &[scores, one]);
+	let largest = push(reduce(ReduceKind::Max), &[scores]);
+	let difference = push(Op::Binary(Binary::Sub), &[scores, largest]);
+	let exp = push(Op::Unary(Unary::ExpSoftmax), &[difference]);
+	let sum = push(reduce(ReduceKind::Sum), &[exp]);
+	let share = push(Op::Unary(Unary::Reciprocal), &[sum]);
+	let p = push(Op::Binary(Binary::Mul), &[exp, share]);
+	let y = push(Op::MatMul(MatMul), &[p, columns]);
+	let y = push(turned([0, 2, 1, 3]), &[y]);
+	let y = push(Op::Reshape(Reshape { dims: vec![1, 1, 19, 36] }), &[y]);
+	let mean = push(reduce(ReduceKind::Mean), &[y]);
+	let difference = push(Op::Binary(Binary::Sub), &[y, mean]);
+	let squared = push(Op::Binary(Binary::Mul), &[difference, difference]);
+	let variance = push(reduce(ReduceKind::Mean), &[squared]);
+	let root = push(Op::Unary(Unary::Sqrt), &[variance]);
+	let normal = push(Op::Binary(Binary::Div), &[difference, root]);
+	push(Op::Binary(Binary::Add), &[normal, row]);
+	if let Some(what) = failed {
+		return Err(mismatch(what));
+	}
+	compare(options, nodes, weights, &[values(rng, &x, hostile)], &mismatch)
+}
+
+/// Whether a model's plan gives the outputs of the reference.
+fn compare(
+	options: &Options,
+	nodes: Vec<Node>,
+	weights: Vec<Tensor>,
+	inputs: &[Tensor],
+	mismatch: &dyn Fn(String) -> Mismatch,
+) -> Result<(), Mismatch> {
+	let names = Names { inputs: vec![String::new(); inputs.len()], outputs: vec![String::new()], ..Default::default() };
+	let model = Model::new(nodes, weights, 1, names).map_err(|e| mismatch(e.to_string()))?;
+	let expected = evaluate(&model, inputs).map_err(|e| mismatch(e.to_string()))?;
+	let plan = Plan::new(&model, options).map_err(|e| mismatch(e.to_string()))?;
+	let got = plan.run(inputs).map_err(|e| mismatch(e.to_string()))?;
+	if expected != got {
+		return Err(mismatch("another value".into()));
 	}
 	Ok(())
 }
@@ -132,13 +205,5 @@ fn check(options: &Options, op: &Op, types: &[TensorType], hostile: bool, rng: &
 		push(Op::Binary(Binary::Add), vec![first + 4, first]);
 		push(Op::Unary(Unary::Relu), vec![first + 5]);
 	}
-	let names = Names { inputs: vec![String::new(); inputs.len()], outputs: vec![String::new()], ..Default::default() };
-	let model = Model::new(nodes, weights, 1, names).map_err(|e| mismatch(e.to_string()))?;
-	let expected = evaluate(&model, &inputs).map_err(|e| mismatch(e.to_string()))?;
-	let plan = Plan::new(&model, options).map_err(|e| mismatch(e.to_string()))?;
-	let got = plan.run(&inputs).map_err(|e| mismatch(e.to_string()))?;
-	if expected != got {
-		return Err(mismatch("another value".into()));
-	}
-	Ok(())
+	compare(options, nodes, weights, &inputs, &mismatch)
 }

@@ -17,17 +17,23 @@ impl Builder<'_> {
 	fn packed(&mut self, weight: usize, sets: usize, n: usize, k: usize) -> Result<Right, EvalError> {
 		let size = panel_floats(2 * self.isa.lanes(), n, k);
 		let tensor = &self.model.weights()[weight];
-		let mut buffer = Buffer::new(sets * size * 4).ok_or(EvalError::Memory)?;
 		let (isa, pool, panel) = (self.isa, self.pool, 2 * self.isa.lanes());
-		for set in 0..sets {
-			let to = &mut buffer.floats_mut()[set * size..][..size];
-			// Whole panels at a time.
-			stream::floats(&tensor.bytes, set * n * k * 4, n * k, panel * k, &mut |at, floats| {
-				flush(isa, floats);
-				pack(isa, pool, &[0], Columns::together(floats.len() / k.max(1), k), floats, &mut to[at..]);
-			})?;
-		}
-		Ok(Right::Packed(buffer))
+		let mut read = Ok(());
+		let panels = self.shelf.put(sets * size, |to| {
+			for set in 0..sets {
+				let to = &mut to[set * size..][..size];
+				// Whole panels at a time.
+				read = stream::floats(&tensor.bytes, set * n * k * 4, n * k, panel * k, &mut |at, floats| {
+					flush(isa, floats);
+					pack(isa, pool, &[0], Columns::together(floats.len() / k.max(1), k), floats, &mut to[at..]);
+				});
+				if read.is_err() {
+					break;
+				}
+			}
+		});
+		read?;
+		Ok(Right::Packed(panels.ok_or(EvalError::Memory)?))
 	}
 
 	pub(crate) fn mat_mul(

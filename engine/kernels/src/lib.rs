@@ -47,6 +47,7 @@ mod simd;
 mod step;
 mod stream;
 mod views;
+mod window;
 
 pub use check::{self_test, Mismatch};
 pub use isa::{Isa, UnknownIsa, ISA_VARIABLE};

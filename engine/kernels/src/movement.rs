@@ -3,9 +3,9 @@
 use crate::{
 	build::{bytes, elements, sizes, three, Builder},
 	copy::{Axis, Copy},
-	fold,
 	step::{Loc, Work},
 	views::{row_major, View},
+	window,
 };
 use assay_semantics::{
 	ops::{self, PoolKind},
@@ -84,7 +84,7 @@ impl Builder<'_> {
 }
 
 /// A pool over at most three spatial axes.
-pub(crate) fn window(node: &Node, pool: &ops::Pool, ty: &TensorType) -> Option<fold::Window> {
+pub(crate) fn window(node: &Node, pool: &ops::Pool, ty: &TensorType) -> Option<window::Window> {
 	let ([n, spatial @ .., c], [_, out @ .., _]) = (ty.dims.as_slice(), node.ty.dims.as_slice()) else { return None };
 	let [d, h, w] = three(spatial, 1)?;
 	#[allow(unreachable_patterns)]
@@ -93,7 +93,7 @@ pub(crate) fn window(node: &Node, pool: &ops::Pool, ty: &TensorType) -> Option<f
 		PoolKind::Average { count_border } => Some(count_border),
 		_ => return None,
 	};
-	Some(fold::Window {
+	Some(window::Window {
 		from: [*n as usize, d, h, w, *c as usize],
 		to: three(out, 1)?,
 		kernel: three(&pool.kernel, 1)?,

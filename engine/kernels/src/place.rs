@@ -110,7 +110,7 @@ impl Place {
 						from += at * step;
 						line /= len;
 						// Lines with the same elements of the operand, up to the end of the axis next to the last.
-						if place + 1 == outer.len() && *step == 0 && i % last == 0 {
+						if place + 1 == outer.len() && *step == 0 && i.is_multiple_of(*last) {
 							lines = len - at;
 						}
 					}

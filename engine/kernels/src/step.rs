@@ -5,12 +5,13 @@ use crate::{
 	depthwise::Depthwise,
 	fold,
 	gemm::{pack, panel_floats, Border, Columns, Gemm, Operands, Then},
-	memory::Buffer,
+	memory::{Buffer, Part},
 	pick,
 	pointwise::{canonical, flush, has_subnormal, make_canonical},
 	pool::Pool,
 	program::{Operand, Program},
 	quant::Job,
+	window::Window,
 	Isa,
 };
 use assay_semantics::{evaluate_node, ops, DType, EvalError, Op, Tensor, TensorType, ValueId};
@@ -41,7 +42,7 @@ pub(crate) enum After {
 /// The right operand of a contraction.
 pub(crate) enum Right {
 	/// A weight, packed when the plan was made.
-	Packed(Buffer),
+	Packed(Part),
 	/// A value of `whole` elements, packed into `panels` each time: columns from each of the elements `sets` on.
 	Computed { from: Loc, whole: usize, panels: Loc, sets: Vec<usize>, columns: Columns },
 }
@@ -77,7 +78,7 @@ pub(crate) enum Work {
 	},
 	/// With the operand's elements.
 	Reduce(fold::Reduce, Loc, usize),
-	Pool(fold::Window, Loc),
+	Pool(Window, Loc),
 	Move {
 		/// The bits of elements that no copy writes.
 		fill: Option<u64>,
@@ -249,7 +250,7 @@ impl Step {
 				// SAFETY: see above.
 				unsafe {
 					let b = match right {
-						Right::Packed(buffer) => buffer.floats(),
+						Right::Packed(panels) => panels.floats(),
 						Right::Computed { from, whole, panels, sets, columns } => {
 							let size = sets.len() * panel_floats(2 * isa.lanes(), columns.n, columns.k);
 							let to = memory.floats_mut(*panels, size);

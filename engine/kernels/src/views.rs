@@ -104,8 +104,12 @@ impl Builder<'_> {
 
 	/// A movement as elements of its operand's memory, if it can be that.
 	pub(crate) fn view(&self, v: ValueId) -> Option<View> {
+		self.view_from(v, self.view_of(*self.node(v).inputs.first()?))
+	}
+
+	/// The same where the operand is at `from`.
+	fn view_from(&self, v: ValueId, from: View) -> Option<View> {
 		let node = self.node(v);
-		let from = self.view_of(*node.inputs.first()?);
 		let dims = sizes(&self.ty(node.inputs[0]).dims);
 		let out = sizes(&node.ty.dims);
 		let (mut start, mut axes) = (from.start, from.axes);
@@ -143,7 +147,9 @@ impl Builder<'_> {
 	fn takes(&self, reader: ValueId, v: ValueId, view: &View) -> bool {
 		let node = self.node(reader);
 		match &node.op {
-			Op::Transpose(_) | Op::Slice(_) | Op::Expand(_) | Op::Concat(_) | Op::Pad(_) | Op::Reshape(_) => true,
+			// A slice may be none of what several axes are together.
+			Op::Slice(_) => self.view_from(reader, view.clone()).is_some(),
+			Op::Transpose(_) | Op::Expand(_) | Op::Concat(_) | Op::Pad(_) | Op::Reshape(_) => true,
 			Op::MatMul(_) if self.is_contraction(reader) => {
 				let Some(strides) = view.strides() else { return false };
 				let [.., column, step] = strides[..] else { return false };

@@ -156,6 +156,9 @@ struct Task {
 	panels: std::ops::Range<usize>,
 }
 
+/// Tiles of rows that a task takes of products that lie side by side.
+const SIDE_BY_SIDE: usize = 4;
+
 /// How lines are cut into tiles: so many lines as one, into so many tiles.
 #[derive(Clone, Copy)]
 struct Cut {
@@ -354,6 +357,12 @@ impl Gemm {
 				}
 			}
 			return list;
+		}
+		if products > 1 && self.products.iter().all(|p| p.a < self.lines.step && p.c < self.ldc) {
+			// Groups of channels lie side by side: all of them over a few rows, which then are read and written once.
+			let by_tiles = all.div_ceil(SIDE_BY_SIDE).next_multiple_of(threads).min(all);
+			let task = |t| Task { products: 0..products, tiles: part(all, by_tiles, t), panels: 0..panels };
+			return (0..by_tiles).map(task).collect();
 		}
 		let mut by_tiles = all.div_ceil(TILES);
 		let mut by_panels = 1;
