@@ -1,4 +1,4 @@
-"""Times the engine's kernels beside ONNX Runtime. See scripts/bench-engine."""
+"""Times the engine's kernels beside ONNX Runtime, or tract. See scripts/bench-engine."""
 
 import argparse
 import json
@@ -16,10 +16,12 @@ import onnxruntime as ort
 from bench_models import MODELS
 
 
-class Ours:
-    def __init__(self, binary, folder, model, x, threads):
+class Process:
+    """A program that runs a model for every line that it is sent: the engine's example `bench`, or `assay-tract bench`."""
+
+    def __init__(self, command, folder, model, x, threads):
         (folder / "input").write_bytes(np.ascontiguousarray(x).tobytes())
-        arguments = [binary, model, folder / "input", folder / "output", str(threads)]
+        arguments = [*command, model, folder / "input", folder / "output", str(threads)]
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ready = self.process.stdout.readline().strip()
         self.output = np.frombuffer((folder / "output").read_bytes(), np.float32)
@@ -37,6 +39,21 @@ class Ours:
     def close(self):
         self.process.stdin.close()
         self.process.wait()
+
+
+class Session:
+    """The same for ONNX Runtime, in this process."""
+
+    def __init__(self, session, x):
+        self.session, self.given = session, {session.get_inputs()[0].name: x}
+
+    def run(self):
+        start = time.perf_counter()
+        self.session.run(None, self.given)
+        return (time.perf_counter() - start) * 1e6
+
+    def close(self):
+        pass
 
 
 def theirs(model, threads, profile=None):
@@ -73,6 +90,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--peer", choices=["onnxruntime", "tract"], default="onnxruntime")
+    parser.add_argument("--peer-binary", help=argparse.SUPPRESS)
     parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--batches", default="1,8")
@@ -81,9 +100,11 @@ def main():
     parser.add_argument("--steps", type=int, default=0, help="compare sums of each step's shortest time, so many rounds")
     parser.add_argument("--profile", action="store_true")
     args = parser.parse_args()
+    if args.peer == "tract" and args.steps:
+        sys.exit("--steps needs the times of single nodes, which tract does not tell")
     args.folder.mkdir(parents=True, exist_ok=True)
     ratios = []
-    print("model          batch threads   ONNX Runtime     ours    ratio  (median ms of interleaved runs; minima)")
+    print(f"model          batch threads {args.peer:>14s}     ours    ratio  (median ms of interleaved runs; minima)")
     for name in args.models.split(","):
         for batch in map(int, args.batches.split(",")):
             path = args.folder / f"{name}-{batch}.onnx"
@@ -93,7 +114,7 @@ def main():
                 session = theirs(path, threads)
                 given = session.get_inputs()[0]
                 x = np.random.default_rng(9).normal(0, 1, given.shape).astype(np.float32)
-                ours = Ours(args.binary, args.folder, path, x, threads)
+                ours = Process([args.binary], args.folder, path, x, threads)
                 expected = session.run(None, {given.name: x})[0].ravel()
                 error = np.abs(ours.output - expected).max() / np.abs(expected).max()
                 if not error < 1e-3:
@@ -104,14 +125,17 @@ def main():
                     print(f"{name:14s} {batch:5d} {threads:7d} {a / 1e3:14.2f} {b / 1e3:8.2f} {a / b:8.3f}  (by step)", flush=True)
                     ours.close()
                     continue
+                peer = Session(session, x)
+                if args.peer == "tract":
+                    peer = Process([args.peer_binary, "bench"], args.folder, path, x, threads)
+                    if not np.abs(peer.output - expected).max() / np.abs(expected).max() < 1e-3:
+                        sys.exit(f"{name}: tract's outputs are others")
                 for _ in range(3):
                     ours.run()
-                    session.run(None, {given.name: x})
+                    peer.run()
                 a, b, end = [], [], time.monotonic() + args.seconds
                 while len(a) < args.rounds and (len(a) < 3 or time.monotonic() < end):
-                    start = time.perf_counter()
-                    session.run(None, {given.name: x})
-                    a.append((time.perf_counter() - start) * 1e6)
+                    a.append(peer.run())
                     b.append(ours.run())
                 ratio = statistics.median(a) / statistics.median(b)
                 ratios.append(ratio)
@@ -124,6 +148,7 @@ def main():
                 if args.profile:
                     print("\n".join(ours.profile()))
                 ours.close()
+                peer.close()
     print(f"geometric mean {math.exp(statistics.mean(map(math.log, ratios))):.3f}, least {min(ratios):.3f}")
 
 
