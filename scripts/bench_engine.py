@@ -21,13 +21,15 @@ from bench_cases import cases
 BURST = 0.03
 
 
-class Ours:
-    def __init__(self, binary, folder, model, inputs, threads):
+class Process:
+    """A program that runs a model as often as each line says that it is sent: the engine's example `bench`, or `assay-tract bench`."""
+
+    def __init__(self, command, folder, model, inputs, threads):
         given = folder / "inputs"
         given.mkdir(exist_ok=True)
         for i, x in enumerate(inputs):
             (given / f"{i}.pb").write_bytes(numpy_helper.from_array(np.ascontiguousarray(x)).SerializeToString())
-        arguments = [binary, model, given, folder / "output", str(threads)]
+        arguments = [*command, model, given, folder / "output", str(threads)]
         self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ready = self.process.stdout.readline().strip()
         if not self.ready:
@@ -79,6 +81,9 @@ class Theirs:
     def output(self):
         self.run()
         return self.binding.copy_outputs_to_cpu()[0].ravel()
+
+    def close(self):
+        pass
 
 
 def minima(ours, path, folder, inputs, threads, rounds):
@@ -136,6 +141,8 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("binary")
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--peer", choices=["onnxruntime", "tract"], default="onnxruntime")
+    parser.add_argument("--peer-binary", help=argparse.SUPPRESS)
     parser.add_argument("--models", default=",".join(default), help=f"of {', '.join(every)}")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--batches", default="1,8")
@@ -145,9 +152,11 @@ def main():
     parser.add_argument("--quiet", action="store_true", help="wait for moments in which nobody else uses the processors")
     parser.add_argument("--profile", action="store_true", help="print steps and nodes")
     args = parser.parse_args()
+    if args.peer == "tract" and args.steps:
+        sys.exit("--steps needs the times of single nodes, which tract does not tell")
     args.folder.mkdir(parents=True, exist_ok=True)
     ratios = []
-    print("model           batch threads   ONNX Runtime     ours    ratio  (median ms of interleaved runs; minima)")
+    print(f"model           batch threads {args.peer:>14s}     ours    ratio  (median ms of interleaved runs; minima)")
     for name in args.models.split(","):
         make, given = every[name]
         for batch in map(int, args.batches.split(",")):
@@ -157,9 +166,13 @@ def main():
                 path.with_suffix(".part").rename(path)
             inputs = given(batch)
             for threads in map(int, args.threads.split(",")):
-                theirs = Theirs(path, inputs, threads)
-                expected = theirs.output()
-                ours = Ours(args.binary, args.folder, path, inputs, threads)
+                peer = Theirs(path, inputs, threads)
+                expected = peer.output()
+                if args.peer == "tract":
+                    peer = Process([args.peer_binary, "bench"], args.folder, path, inputs, threads)
+                    if not np.abs(peer.output - expected).max() / np.abs(expected).max() < 1e-3:
+                        sys.exit(f"{name}: tract's outputs are others")
+                ours = Process([args.binary], args.folder, path, inputs, threads)
                 error = np.abs(ours.output - expected).max() / np.abs(expected).max()
                 if not error < 1e-3:
                     sys.exit(f"{name}: outputs differ by {error}")
@@ -172,7 +185,7 @@ def main():
                         for node, duration in nodes.items():
                             print(f"{duration:9.1f} {node}")
                 else:
-                    a, b, undisturbed = measure(theirs, ours, args.rounds, args.seconds, args.quiet)
+                    a, b, undisturbed = measure(peer, ours, args.rounds, args.seconds, args.quiet)
                     ratio = statistics.median(a) / statistics.median(b)
                     ratios.append(ratio)
                     print(
@@ -185,6 +198,7 @@ def main():
                 if args.profile:
                     print("\n".join(ours.profile()))
                 ours.close()
+                peer.close()
     print(f"geometric mean {math.exp(statistics.mean(map(math.log, ratios))):.3f}, least {min(ratios):.3f}")
 
 

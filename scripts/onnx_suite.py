@@ -1,4 +1,4 @@
-"""Generates ONNX's tests, and runs them with ONNX Runtime.
+"""Generates ONNX's tests.
 
 Of the node tests that onnx generates, those are kept that are about inference on tensors of numbers: no training, strings,
 sequences, maps, optionals and random operators; no types below 8 bits and no 8-bit floats; no image files and no ai.onnx.ml.
@@ -139,59 +139,5 @@ def generate(suite, listing):
     print("generated " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), file=sys.stderr)
 
 
-def load(path):
-    return numpy_helper.to_array(onnx.load_tensor(path))
-
-
-def difference(got, expected):
-    """What is wrong, or None. The rule is the engine's: tests/onnx/src/compare.rs."""
-    if got.dtype != expected.dtype:
-        return f"type {got.dtype}, expected {expected.dtype}"
-    if got.shape != expected.shape:
-        return f"shape {got.shape}, expected {expected.shape}"
-    if got.dtype.kind in "biu":
-        return None if (got == expected).all() else "values differ"
-    a, b = got.astype(numpy.float64), expected.astype(numpy.float64)
-    rtol = 2**-6 if got.dtype.name == "bfloat16" else 1e-3
-    return None if numpy.allclose(a, b, rtol=rtol, atol=1e-7, equal_nan=True) else "values differ"
-
-
-def onnxruntime(suite, listing, words):
-    import onnxruntime as ort
-
-    ort.set_default_logger_severity(4)
-    totals = collections.defaultdict(collections.Counter)
-    for name in listing.read_text().split():
-        if words and not any(word in name for word in words):
-            continue
-        sets = sorted((suite / name).glob("test_data_set_*"))
-        if not sets:
-            continue
-        try:
-            session = ort.InferenceSession(suite / name / "model.onnx", providers=["CPUExecutionProvider"])
-            wrong = None
-            for data in sets:
-                infos = session.get_inputs()
-                inputs = [load(data / f"input_{i}.pb") for i in range(len(list(data.glob("input_*.pb"))))]
-                outputs = session.run(None, {info.name: x for info, x in zip(infos, inputs)})
-                for i, got in enumerate(outputs):
-                    wrong = wrong or difference(numpy.asarray(got), load(data / f"output_{i}.pb"))
-            result = "failed" if wrong else "passed"
-            reason = wrong
-        except Exception as error:
-            result, reason = "not supported", str(error).split("\n")[0][:160]
-        totals[name.split("/")[0]][result] += 1
-        if reason:
-            print(f"{result:14} {name}: {reason}")
-    for kind, counts in totals.items():
-        print(f"{kind:18}", *(f"{counts[r]:5} {r}" for r in ("passed", "failed", "not supported")))
-
-
 if __name__ == "__main__":
-    command, suite, listing = sys.argv[1], pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
-    if command == "generate":
-        generate(suite, listing)
-    elif command == "onnxruntime":
-        onnxruntime(suite, listing, sys.argv[5].split(",") if sys.argv[4:5] == ["--filter"] else [])
-    else:
-        sys.exit(f"{command}: no such peer; there is onnxruntime")
+    generate(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))

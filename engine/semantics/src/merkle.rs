@@ -8,9 +8,12 @@
 use crate::{commit::hash, Hash};
 use alloc::vec::Vec;
 
+/// The tag of a leaf.
+pub(crate) const LEAF_TAG: &[u8] = b"assay/leaf";
+
 /// The hash of a leaf's bytes.
 pub fn leaf(bytes: &[u8]) -> Hash {
-	hash(b"assay/leaf", &[bytes])
+	hash(LEAF_TAG, &[bytes])
 }
 
 /// The hash of an inner node.

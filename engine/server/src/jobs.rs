@@ -122,7 +122,9 @@ impl Job {
 
 	/// What stands for an input.
 	pub(crate) fn digest_of(input: &[u8]) -> [u8; 32] {
-		assay_semantics::hash(b"assay/engine/input", &[input])
+		// The tree's leaves are hashed side by side.
+		let root = assay_semantics::commit::tiles_root(input);
+		assay_semantics::hash(b"assay/engine/input", &[&(input.len() as u64).to_le_bytes(), &root])
 	}
 
 	/// A job that is known by all that goes into it.

@@ -18,6 +18,14 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
 	tensor.bytes.chunks_exact(dtype.size()).map(widen).collect()
 }
 
+/// What is wrong with a test's outputs, or none.
+pub fn differences(got: &[Tensor], expected: &[Tensor]) -> Option<String> {
+	if got.len() != expected.len() {
+		return Some(format!("{} outputs, expected {}", got.len(), expected.len()));
+	}
+	got.iter().zip(expected).enumerate().find_map(|(i, (a, b))| Some(format!("output {i}: {}", difference(a, b)?)))
+}
+
 /// What is wrong, or none. Integers and bools must be equal; floats close, with NaN equal to NaN.
 pub fn difference(got: &Tensor, expected: &Tensor) -> Option<String> {
 	if got.ty != expected.ty {
