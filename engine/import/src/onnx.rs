@@ -6,7 +6,7 @@ use crate::{
 	functions::Inliner,
 	lower::{self, Context},
 	proto::{Dimension, GraphProto, ModelProto, TensorProto, ValueInfoProto},
-	scan, weights,
+	quantised, scan, weights,
 };
 use assay_semantics::{model::MAX_SIGNATURE, Bytes, Model, Names, Tensor, TensorType};
 use prost::Message;
@@ -77,6 +77,7 @@ impl Onnx {
 			return Err(ImportError::Opset(opset, *OPSETS.start(), *OPSETS.end()));
 		}
 		graph.node = Inliner::new(&model.functions).inline(std::mem::take(&mut graph.node), 0)?;
+		quantised::rewrite(&mut graph);
 		Ok(Self { graph, opset, file, moved: Moved::default() })
 	}
 
