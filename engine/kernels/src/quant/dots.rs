@@ -193,6 +193,7 @@ impl Dots {
 							from: &self.rows,
 							mode,
 							a: from.get().wrapping_add(product.a),
+							end: from.get().wrapping_add(a.len()),
 							first: tile(i),
 							rows: tile(i + 1) - tile(i),
 							k,
@@ -207,11 +208,18 @@ impl Dots {
 						let column = product.set * padded + p * width;
 						for i in first_tile..end_tile {
 							let rows = tile(i + 1) - tile(i);
+							let b = words_of.get().wrapping_add(column * words);
+							// The first two tiles ask for the next panel, each for a half; the others for what is there.
+							let next = match i - first_tile {
+								part @ (0 | 1) if p + 1 < end_panel => b.wrapping_add((width + part * 16) * words),
+								_ => b,
+							};
 							let element = product.c + tile(i) * self.ldc + p * width;
 							let call = Tile {
 								a: packed.wrapping_add((tile(i) - start) * row).cast_const().cast(),
 								words,
-								b: words_of.get().wrapping_add(column * words),
+								b,
+								next,
 								c: out.get().wrapping_add(element * size),
 								ldc: self.ldc * size,
 								columns,

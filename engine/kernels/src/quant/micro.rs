@@ -9,7 +9,11 @@ use super::{
 };
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::{isa::Kind, simd::Portable, Isa};
+use crate::{
+	isa::Kind,
+	simd::{Portable, Simd},
+	Isa,
+};
 
 /// Words of a row that lie together.
 pub(super) const BLOCK: usize = 64;
@@ -22,6 +26,8 @@ pub(super) struct Tile {
 	pub(super) words: usize,
 	/// The panel of the right operand: two vectors for each word.
 	pub(super) b: *const i32,
+	/// What is read next: a line is asked for with every word. Never read, so it may be anything.
+	pub(super) next: *const i32,
 	/// The outputs; rows are `ldc` bytes apart.
 	pub(super) c: *mut u8,
 	pub(super) ldc: usize,
@@ -71,14 +77,20 @@ impl Family for Quads {
 /// The pointers are valid for what the tile says.
 #[inline(always)]
 unsafe fn micro<F: Family, const MR: usize, const NV: usize>(t: &Tile) {
-	let lanes = <F::S as crate::simd::Simd>::LANES;
+	let lanes = <F::S as Simd>::LANES;
 	// SAFETY: the caller's.
 	unsafe {
-		let mut acc = [[F::S::splat_i(0); NV]; MR];
-		let (mut a, mut b, mut words) = (t.a, t.b, t.words);
+		let mut start = [F::S::splat_i(0); NV];
+		for (j, start) in start.iter_mut().enumerate() {
+			*start = F::S::load_i(t.operands.bias.add(j * lanes));
+		}
+		let mut acc = [start; MR];
+		let (mut a, mut b, mut next, mut words) = (t.a, t.b, t.next, t.words);
 		while words > 0 {
 			let n = words.min(BLOCK);
 			for q in 0..n {
+				F::S::prefetch(next.cast());
+				next = next.wrapping_add(16);
 				let mut vectors = [F::S::splat_i(0); NV];
 				for (j, vector) in vectors.iter_mut().enumerate() {
 					*vector = F::S::load_i(b.add(j * lanes));
@@ -96,17 +108,15 @@ unsafe fn micro<F: Family, const MR: usize, const NV: usize>(t: &Tile) {
 		}
 		// Sums stay in registers above only if nobody takes their address: what follows reads a copy.
 		let mut copy = [[F::S::splat_i(0); NV]; MR];
-		let to = std::hint::black_box(copy.as_mut_ptr());
+		let from = std::hint::black_box(copy.as_mut_ptr());
 		for (i, row) in acc.iter().enumerate() {
-			to.add(i).write(*row);
+			from.add(i).write(*row);
 		}
-		for i in 0..MR {
-			for j in 0..NV {
-				let acc = (*to.add(i))[j];
-				let (at, n) = (j * lanes, t.columns.saturating_sub(j * lanes).min(lanes));
-				let columns = Columns { bias: t.operands.bias.add(at), scale: t.operands.scale.wrapping_add(at) };
-				store::<F::S>(acc, columns, t.to, t.c.wrapping_add(i * t.ldc + at * t.to.size()), n);
-			}
+		for j in 0..NV {
+			let (at, n) = (j * lanes, t.columns.saturating_sub(j * lanes).min(lanes));
+			let columns = Columns { scale: t.operands.scale.wrapping_add(at), ..t.operands };
+			let c = t.c.wrapping_add(at * t.to.size());
+			store::<F::S>(from.cast::<<F::S as Ints>::I>().add(j), NV, MR, columns, t.to, c, t.ldc, n);
 		}
 	}
 }
