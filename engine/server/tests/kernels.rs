@@ -34,5 +34,5 @@ fn server_should_say_which_kernels_it_has() {
 	let server = support::Server::start(Default::default());
 	let answer = server.get("/v2");
 	let name = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap()["kernels"].clone();
-	assert!(["portable", "avx2", "avx512", "avx512-vnni"].iter().any(|known| name == *known), "{name}");
+	assert!(["portable", "avx2", "avx512", "avx512-vnni", "avx512-amx"].iter().any(|known| name == *known), "{name}");
 }

@@ -3,6 +3,8 @@
 //! Both operands are words of 32 bits: four bytes, of which the left ones are unsigned and the right ones signed, or two
 //! integers of 16 bits. Sums wrap, so their order is free.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::{
 	finish::{store, Columns, To},
 	ints::Ints,
@@ -10,7 +12,7 @@ use super::{
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::{
-	isa::Kind,
+	isa::{Bytes, Kind},
 	simd::{Portable, Simd},
 	Isa,
 };
@@ -22,6 +24,7 @@ pub(super) const BLOCK: usize = 64;
 pub(super) struct Tile {
 	/// The left operand: for each block of words the rows' parts, one after the other.
 	pub(super) a: *const i32,
+	pub(super) rows: usize,
 	/// Words of the reduction.
 	pub(super) words: usize,
 	/// The panel of the right operand: two vectors for each word.
@@ -133,6 +136,8 @@ pub(super) struct Micros {
 	pub(super) lanes: usize,
 	/// Bytes of an element of the reduction: 1 or 2.
 	pub(super) element: usize,
+	/// Words of which a reduction has a multiple, the rest 0.
+	pub(super) step: usize,
 	/// By rows and vectors.
 	pub(super) get: fn(usize, usize) -> Micro,
 }
@@ -169,11 +174,17 @@ table!(portable, Pairs<Portable>, { 1 2 3 4 });
 pub(super) fn micros(isa: Isa, signed: bool) -> Micros {
 	match isa.get() {
 		#[cfg(target_arch = "x86_64")]
-		Kind::Avx512 if isa.has_vnni() && signed => Micros { rows: 14, lanes: 16, element: 1, get: vnni },
+		Kind::Avx512 if isa.bytes() == Bytes::Amx && signed => {
+			Micros { rows: 32, lanes: 16, element: 1, step: amx::WORDS, get: |_, _| amx::tile }
+		}
 		#[cfg(target_arch = "x86_64")]
-		Kind::Avx512 => Micros { rows: 12, lanes: 16, element: 2, get: avx512 },
+		Kind::Avx512 if isa.bytes() != Bytes::Words && signed => {
+			Micros { rows: 14, lanes: 16, element: 1, step: 1, get: vnni }
+		}
 		#[cfg(target_arch = "x86_64")]
-		Kind::Avx2 => Micros { rows: 6, lanes: 8, element: 2, get: avx2 },
-		_ => Micros { rows: 4, lanes: 8, element: 2, get: portable },
+		Kind::Avx512 => Micros { rows: 12, lanes: 16, element: 2, step: 1, get: avx512 },
+		#[cfg(target_arch = "x86_64")]
+		Kind::Avx2 => Micros { rows: 6, lanes: 8, element: 2, step: 1, get: avx2 },
+		_ => Micros { rows: 4, lanes: 8, element: 2, step: 1, get: portable },
 	}
 }

@@ -3,6 +3,8 @@
 //!
 //! Integers wrap, so their order is free; what is rounded is rounded element by element, as the semantics has it.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod depthwise;
 mod dots;
 mod finish;
