@@ -55,7 +55,14 @@ impl Drop for Registers {
 
 /// The sums of a tile.
 #[repr(align(64))]
-struct Sums([i32; 4 * ROWS * WORDS]);
+struct Sums(#[allow(dead_code)] [i32; 4 * ROWS * WORDS]);
+
+/// Asks for the next step's part of the panel, between other instructions.
+macro_rules! ahead {
+	($($at:literal)*) => {
+		concat!($("prefetcht0 [{b} + ", $at, "]\n"),*)
+	};
+}
 
 /// At most 32 rows by one panel.
 ///
@@ -64,7 +71,8 @@ struct Sums([i32; 4 * ROWS * WORDS]);
 /// As for every tile; words are whole registers, [`SLACK`] bytes may be read behind the rows, and [`Registers`] are set.
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
 pub(super) unsafe fn tile(t: &Tile) {
-	let mut sums = Sums([0; 4 * ROWS * WORDS]);
+	let mut sums = std::mem::MaybeUninit::<Sums>::uninit();
+	let c = sums.as_mut_ptr().cast::<i32>();
 	// SAFETY: reads rows (and what lies behind them), the panel and the bias, which the caller vouches for; writes the sums.
 	unsafe {
 		if t.rows > ROWS {
@@ -79,9 +87,13 @@ pub(super) unsafe fn tile(t: &Tile) {
 				"tileloadd tmm7, [{b} + {sb}*1 + 64]",
 				"tileloadd tmm5, [{below} + {sa}*1]",
 				"tdpbusd tmm0, tmm4, tmm6",
+				ahead!(2048 2112 2176 2240 2304 2368 2432 2496),
 				"tdpbusd tmm1, tmm4, tmm7",
+				ahead!(2560 2624 2688 2752 2816 2880 2944 3008),
 				"tdpbusd tmm2, tmm5, tmm6",
+				ahead!(3072 3136 3200 3264 3328 3392 3456 3520),
 				"tdpbusd tmm3, tmm5, tmm7",
+				ahead!(3584 3648 3712 3776 3840 3904 3968 4032),
 				"add {b}, 2048",
 				"add {a}, 64",
 				"add {below}, 64",
@@ -107,7 +119,7 @@ pub(super) unsafe fn tile(t: &Tile) {
 				left = inout(reg) BLOCK / WORDS => _,
 				skip = in(reg) (t.rows - 1) * 4 * BLOCK,
 				n = inout(reg) t.words / WORDS => _,
-				c = in(reg) sums.0.as_mut_ptr(),
+				c = in(reg) c,
 				out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
 				out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
 				options(nostack),
@@ -142,7 +154,7 @@ pub(super) unsafe fn tile(t: &Tile) {
 				left = inout(reg) BLOCK / WORDS => _,
 				skip = in(reg) (t.rows - 1) * 4 * BLOCK,
 				n = inout(reg) t.words / WORDS => _,
-				c = in(reg) sums.0.as_mut_ptr(),
+				c = in(reg) c,
 				out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
 				options(nostack),
 			);
@@ -150,7 +162,7 @@ pub(super) unsafe fn tile(t: &Tile) {
 		for j in 0..2 {
 			let (at, n) = (j * Avx512::LANES, t.columns.saturating_sub(j * Avx512::LANES).min(Avx512::LANES));
 			let columns = Columns { scale: t.operands.scale.wrapping_add(at), ..t.operands };
-			let from = sums.0.as_ptr().add(j * WORDS).cast();
+			let from = c.add(j * WORDS).cast_const().cast();
 			store::<Avx512>(from, 2, t.rows, columns, t.to, t.c.wrapping_add(at * t.to.size()), t.ldc, n);
 		}
 	}

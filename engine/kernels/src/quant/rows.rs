@@ -163,7 +163,7 @@ unsafe fn fill(mode: Mode, x: u8, to: *mut u8, n: usize) {
 #[inline(always)]
 unsafe fn chunk<const N: usize>(from: *const u8, to: *mut u8) {
 	// SAFETY: the caller's: `N` bytes on both sides.
-	unsafe { to.cast::<[u8; N]>().write_unaligned(from.cast::<[u8; N]>().read_unaligned()) }
+	unsafe { std::ptr::copy_nonoverlapping(from, to, N) }
 }
 
 #[inline(always)]
