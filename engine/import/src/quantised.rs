@@ -137,8 +137,7 @@ impl<'a> Names<'a> {
 		self.quant(self.before(node, i)?, "DequantizeLinear")
 	}
 
-	/// Constant weights of bytes without a zero point, or with one that can be taken away: one scale, or one for each of
-	/// `columns` along the axis.
+	/// Constant weights of bytes without a zero point, or with one for all: one scale, or one for each part along the axis.
 	fn weights(&self, node: &'a NodeProto, i: usize, axis: usize) -> Option<Quant<'a>> {
 		let quant = self.dequantised(node, i)?;
 		let dims = &self.constants.get(quant.tensor)?.dims;
@@ -146,12 +145,9 @@ impl<'a> Names<'a> {
 		let own = if quant.axis < 0 { quant.axis + rank } else { quant.axis };
 		let by_column = own == i64::try_from(axis).ok()? && dims.get(axis) == Some(&(quant.scales.len() as i64));
 		let bytes = &quant.points.bytes;
-		let centred = match quant.points.ty.dtype {
-			DType::I8 => bytes.iter().all(|b| *b == 0),
-			DType::U8 => bytes.len() == 1 && bytes[0] == 128,
-			_ => false,
-		};
-		(centred && (quant.scales.len() == 1 || by_column)).then_some(quant)
+		let one = bytes.len() == 1 || bytes.iter().all(|b| *b == 0);
+		let fits = one && matches!(quant.points.ty.dtype, DType::I8 | DType::U8);
+		(fits && (quant.scales.len() == 1 || by_column)).then_some(quant)
 	}
 
 	/// The integers of a bias whose scale is that of the products; an empty name if there is none.

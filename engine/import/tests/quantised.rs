@@ -260,3 +260,61 @@ fn weights_with_a_zero_point_should_give_what_weights_without_one_give() {
 	let x = tensor(&mut rng, &TensorType::new(DType::F32, [3, 5]));
 	assert_eq!(evaluate(&far, &[x]).unwrap()[0].ty, TensorType::new(DType::I32, [3, 8]));
 }
+
+/// Zero points of both sides, known and not, with and without a border, in groups: against the sum of differences.
+#[test]
+fn conv_integer_should_be_the_sum_of_products_of_differences() {
+	let mut rng = Rng(7);
+	let (channels, height, width, outs) = (4usize, 6usize, 5usize, 8usize);
+	for groups in [1usize, 2, 4] {
+		let depth = channels / groups;
+		let weights = bytes(&mut rng, outs * depth * 9);
+		for (known, points, pads) in
+			[(true, 0, 1), (true, 1, 0), (true, 8, 1), (false, 0, 1), (false, 1, 1), (false, 8, 0)]
+		{
+			let zw = bytes(&mut rng, points);
+			let mut file = File::new()
+				.input("f", &[1, 4, 6, 5])
+				.scale("sx", 0.02)
+				.constant("zx", U8, &[], vec![117])
+				.constant("w", U8, &[outs as i64, depth as i64, 3, 3], weights.clone())
+				.constant("zw", U8, &if points == 8 { vec![8] } else { vec![] }, zw.clone());
+			if points == 0 {
+				file.graph.initializer.pop();
+			}
+			let file = if known {
+				file.node("QuantizeLinear", "f sx zx", "q", vec![]).node("Identity", "zx", "z", vec![])
+			} else {
+				let mut file = file.node("DynamicQuantizeLinear", "f", "q", vec![]);
+				file.graph.node[0].output.extend(["s".into(), "z".into()]);
+				file
+			};
+			let operands = format!("q w {} {}", if known { "zx" } else { "z" }, if points == 0 { "_" } else { "zw" });
+			let attributes =
+				vec![ints("pads", &[pads, 0, pads, 2 * pads]), ints("strides", &[2, 1]), int("group", groups as i64)];
+			let file = file.node("ConvInteger", &operands, "y", attributes).output("q").output("z").output("y");
+			let model = import(file);
+			let x = Tensor::from_f32([1, 4, 6, 5], &noise(120, 5)).unwrap();
+			let out = evaluate(&model, &[x]).unwrap();
+			let (q, z) = (&out[0].bytes, i32::from(out[1].bytes[0]));
+			let [high, wide] = [2, 3].map(|i| out[2].ty.dims[i] as usize);
+			let mut expected = Vec::new();
+			for (o, y, x) in (0..outs).flat_map(|o| (0..high).flat_map(move |y| (0..wide).map(move |x| (o, y, x)))) {
+				let zw = zw.get(o).or(zw.first()).copied().map_or(0, i32::from);
+				let mut sum = 0i32;
+				for (c, ky, kx) in (0..depth).flat_map(|c| (0..3).flat_map(move |ky| (0..3).map(move |kx| (c, ky, kx))))
+				{
+					let at = ((2 * y + ky).checked_sub(pads as usize), x + kx);
+					if let (Some(iy), ix) = at {
+						if iy < height && ix < width {
+							let q = i32::from(q[((o / (outs / groups) * depth + c) * height + iy) * width + ix]);
+							sum += (q - z) * (i32::from(weights[((o * depth + c) * 3 + ky) * 3 + kx]) - zw);
+						}
+					}
+				}
+				expected.extend(sum.to_le_bytes());
+			}
+			assert!(out[2].bytes.iter().eq(&expected), "known {known}, points {points}, pads {pads}, groups {groups}");
+		}
+	}
+}
