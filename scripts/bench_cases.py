@@ -11,10 +11,14 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from bench_models import MODELS
+from bench_models import MODELS as FLOAT
+from bench_quantized import QUANTIZED
 from models import filled, tensors
 
 ROOT = Path(__file__).resolve().parent.parent
+# Differences to ONNX Runtime, of the largest output. Quantised models may differ by a step here and there.
+TOLERANCE = {name: 0.05 for name in QUANTIZED}
+MODELS = {**FLOAT, **QUANTIZED}
 # Positions of the transformers here; their graphs have embeddings of 64.
 POSITIONS = 256
 SEQUENCE = 128
@@ -108,10 +112,10 @@ def digits():
 
 
 def seeded(name):
-    """A graph of bench_models."""
+    """A graph of bench_models, or one of bench_quantized."""
 
     def inputs(batch):
-        first = MODELS[name](batch).graph.input[0].type.tensor_type
+        first = FLOAT[name.split("_q")[0]](batch).graph.input[0].type.tensor_type
         return [np.random.default_rng(9).standard_normal([d.dim_value for d in first.shape.dim], np.float32)]
 
     return MODELS[name], inputs
@@ -126,6 +130,7 @@ def cases(cache):
     every["decoder-token"] = transformer("decoder-opset17", decoder(1, SEQUENCE - 1))
     every["decoder-prefill"] = transformer("decoder-opset17", decoder(SEQUENCE, 0))
     every["digits"] = digits()
+    every["resnet50_qdq"] = seeded("resnet50_qdq")
     default = list(every)
     every.update({name: seeded(name) for name in MODELS})
     return every, default

@@ -18,6 +18,7 @@ mod layout;
 mod lower;
 mod onnx;
 pub mod proto;
+mod quantised;
 mod scan;
 mod session;
 mod shared;

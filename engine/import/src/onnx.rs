@@ -6,7 +6,7 @@ use crate::{
 	functions::Inliner,
 	lower::{self, Context},
 	proto::{Dimension, GraphProto, ModelProto, TensorProto, ValueInfoProto},
-	scan,
+	quantised, scan,
 	shared::Shared,
 	weights,
 };
@@ -79,6 +79,7 @@ impl Onnx {
 			return Err(ImportError::Opset(opset, *OPSETS.start(), *OPSETS.end()));
 		}
 		graph.node = Inliner::new(&model.functions).inline(std::mem::take(&mut graph.node), 0)?;
+		quantised::rewrite(&mut graph);
 		let shared = Arc::new(Shared::new(&file));
 		Ok(Self { graph, opset, file, shared })
 	}

@@ -3,7 +3,7 @@
 use crate::{Isa, Options, Plan};
 use assay_semantics::{
 	evaluate,
-	ops::{out_type, Binary, Conv, MatMul, Reduce, ReduceKind, Reshape, Transpose, Unary, Window},
+	ops::{out_type, Binary, Cast, Conv, MatMul, Quantize, Reduce, ReduceKind, Reshape, Transpose, Unary, Window},
 	testing::{
 		nodes::{Kind, Size},
 		tensor, Rng,
@@ -59,6 +59,9 @@ pub fn self_test(options: &Options) -> Result<(), Mismatch> {
 	for (op, types) in designed() {
 		check(options, &op, &types, false, &mut rng)?;
 		check(options, &op, &types, true, &mut rng)?;
+	}
+	for (op, types) in quantised() {
+		check(options, &op, &types, false, &mut rng)?;
 	}
 	attention(options, false, &mut rng)?;
 	attention(options, true, &mut rng)
@@ -160,6 +163,28 @@ fn designed() -> Vec<(Op, Vec<TensorType>)> {
 	]
 }
 
+/// Contractions of bytes, which are requantised: windows and rows, full and partial panels, borders, groups, one channel for
+/// each group; and a dequantised residual. With zero points, as importers make them.
+fn quantised() -> Vec<(Op, Vec<TensorType>)> {
+	let conv = |x: [u32; 4], o: u32, k: u32, stride: u32, groups: u32, dtype: DType| {
+		let border = vec![k / 2; 2];
+		let window = Window { strides: vec![stride; 2], dilations: vec![1; 2], before: border.clone(), after: border };
+		let types = vec![TensorType::new(dtype, x), TensorType::new(DType::I8, [o, k, k, x[3] / groups])];
+		(Op::Conv(Conv { window, groups }), types)
+	};
+	let product = |a: [u32; 2], n: u32, dtype: DType| {
+		(Op::MatMul(MatMul), vec![TensorType::new(DType::U8, a), TensorType::new(dtype, [n, a[1]])])
+	};
+	vec![
+		conv([1, 5, 9, 20], 40, 3, 1, 1, DType::U8),
+		conv([1, 4, 9, 65], 33, 1, 2, 1, DType::I8),
+		conv([1, 5, 9, 20], 20, 3, 1, 20, DType::U8),
+		conv([1, 5, 5, 12], 24, 3, 2, 4, DType::I8),
+		product([17, 300], 70, DType::I8),
+		product([3, 70], 33, DType::U8),
+	]
+}
+
 /// Hostile values, or ordinary ones with all bits in use.
 fn values(rng: &mut Rng, ty: &TensorType, hostile: bool) -> Tensor {
 	let mut tensor = tensor(rng, ty);
@@ -204,6 +229,39 @@ fn check(options: &Options, op: &Op, types: &[TensorType], hostile: bool, rng: &
 		push(Op::Binary(Binary::Mul), vec![first + 3, first + 1]);
 		push(Op::Binary(Binary::Add), vec![first + 4, first]);
 		push(Op::Unary(Unary::Relu), vec![first + 5]);
+	}
+	if matches!(op, Op::Conv(_) | Op::MatMul(_)) && types.iter().all(|ty| matches!(ty.dtype, DType::I8 | DType::U8)) {
+		// A bias, quantised by columns; dequantised twice and added; quantised again.
+		let sums = nodes.len() as ValueId - 1;
+		let columns: Vec<u32> = ty.dims.last().copied().into_iter().collect();
+		let mut weight = |tensor: Tensor, nodes: &mut Vec<Node>| {
+			nodes.push(Node { op: Op::Weight(weights.len() as u32), inputs: vec![], ty: tensor.ty.clone() });
+			weights.push(tensor);
+			nodes.len() as ValueId - 1
+		};
+		let bias = weight(values(rng, &TensorType::new(DType::I32, columns.clone()), hostile), &mut nodes);
+		let count = columns.iter().product::<u32>();
+		let list: Vec<f32> = (0..count).map(|_| (1 + rng.below(4000)) as f32 / 2e6).collect();
+		let number = |x: f32| Tensor::from_f32([], &[x]).map_err(|e| mismatch(e.to_string()));
+		let by_column = Tensor::from_f32(columns, &list).map_err(|e| mismatch(e.to_string()))?;
+		let scales = [by_column, number(0.037)?, number(0.11)?].map(|tensor| weight(tensor, &mut nodes));
+		let zeros = [DType::U8, DType::I8].map(|dtype| {
+			weight(Tensor { ty: TensorType::new(dtype, []), bytes: vec![rng.bits() as u8].into() }, &mut nodes)
+		});
+		let mut push = |op: Op, inputs: &[ValueId], dtype: DType| {
+			nodes.push(Node { op, inputs: inputs.to_vec(), ty: TensorType::new(dtype, ty.dims.clone()) });
+			nodes.len() as ValueId - 1
+		};
+		let (i32, f32) = (DType::I32, DType::F32);
+		let sums = push(Op::Binary(Binary::Add), &[sums, bias], i32);
+		let bytes = push(Op::Quantize(Quantize { multiply: true }), &[sums, scales[0], zeros[0]], DType::U8);
+		let mut sides = [1, 2].map(|scale| {
+			let x = push(Op::Cast(Cast { to: i32 }), &[bytes], i32);
+			let x = push(Op::Cast(Cast { to: f32 }), &[x], f32);
+			push(Op::Binary(Binary::Mul), &[x, scales[scale]], f32)
+		});
+		sides[0] = push(Op::Binary(Binary::Add), &sides, f32);
+		push(Op::Quantize(Quantize { multiply: false }), &[sides[0], scales[1], zeros[1]], DType::I8);
 	}
 	compare(options, nodes, weights, &inputs, &mismatch)
 }

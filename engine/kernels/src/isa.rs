@@ -11,18 +11,28 @@ pub(crate) enum Kind {
 	Avx512,
 }
 
-/// An instruction set that this machine has: there is no other way to make one than to ask the machine.
-///
-/// The flag says whether products of bytes have instructions of their own (VNNI).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Isa(Kind, bool);
+/// Which instructions multiply bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+pub(crate) enum Bytes {
+	/// None of their own.
+	Words,
+	/// VNNI.
+	Vnni,
+	/// AMX.
+	Amx,
+}
 
-/// The environment variable that chooses an instruction set: `portable`, `avx2`, `avx512` or `avx512-vnni`.
+/// An instruction set that this machine has: there is no other way to make one than to ask the machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Isa(Kind, Bytes);
+
+/// The environment variable that chooses an instruction set: `portable`, `avx2`, `avx512`, `avx512-vnni` or `avx512-amx`.
 pub const ISA_VARIABLE: &str = "ASSAY_KERNELS";
 
 impl Isa {
 	/// The instruction set of every machine: plain Rust.
-	pub const PORTABLE: Isa = Isa(Kind::Portable, false);
+	pub const PORTABLE: Isa = Isa(Kind::Portable, Bytes::Words);
 
 	/// The instruction sets that this machine has, the fastest first.
 	pub fn available() -> Vec<Isa> {
@@ -36,12 +46,15 @@ impl Isa {
 				&& is_x86_feature_detected!("avx512vl");
 			if avx2 && avx512 {
 				if is_x86_feature_detected!("avx512vnni") {
-					list.push(Isa(Kind::Avx512, true));
+					if has_amx() {
+						list.push(Isa(Kind::Avx512, Bytes::Amx));
+					}
+					list.push(Isa(Kind::Avx512, Bytes::Vnni));
 				}
-				list.push(Isa(Kind::Avx512, false));
+				list.push(Isa(Kind::Avx512, Bytes::Words));
 			}
 			if avx2 {
-				list.push(Isa(Kind::Avx2, false));
+				list.push(Isa(Kind::Avx2, Bytes::Words));
 			}
 		}
 		list.push(Isa::PORTABLE);
@@ -66,13 +79,16 @@ impl Isa {
 		Isa::available().into_iter().find(|isa| isa.name() == name).ok_or_else(|| UnknownIsa(name.into()))
 	}
 
-	/// Its name: `portable`, `avx2`, `avx512` or `avx512-vnni`.
+	/// Its name: `portable`, `avx2`, `avx512`, `avx512-vnni` or `avx512-amx`.
 	pub fn name(self) -> &'static str {
 		match self.0 {
 			Kind::Portable => "portable",
 			Kind::Avx2 => "avx2",
-			Kind::Avx512 if self.1 => "avx512-vnni",
-			Kind::Avx512 => "avx512",
+			Kind::Avx512 => match self.1 {
+				Bytes::Words => "avx512",
+				Bytes::Vnni => "avx512-vnni",
+				Bytes::Amx => "avx512-amx",
+			},
 		}
 	}
 
@@ -81,8 +97,8 @@ impl Isa {
 		self.0
 	}
 
-	/// Whether products of bytes have instructions of their own.
-	pub(crate) fn has_vnni(self) -> bool {
+	/// Which instructions multiply bytes.
+	pub(crate) fn bytes(self) -> Bytes {
 		self.1
 	}
 
@@ -93,6 +109,27 @@ impl Isa {
 			Kind::Avx512 => 16,
 		}
 	}
+}
+
+/// Whether the machine has matrix instructions for bytes, and this process may use them: it asks the system, once.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+fn has_amx() -> bool {
+	static ANSWER: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+	/// Bits of leaf 7: AMX-TILE and AMX-INT8.
+	const BITS: u32 = 3 << 24;
+	/// ARCH_REQ_XCOMP_PERM, and the state of the tile registers.
+	const ASK: (libc::c_long, libc::c_long) = (0x1023, 18);
+	*ANSWER.get_or_init(|| {
+		use core::arch::x86_64::{__cpuid, __cpuid_count};
+		let known = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & BITS == BITS;
+		// SAFETY: asks for leave to use registers; changes nothing else.
+		known && unsafe { libc::syscall(libc::SYS_arch_prctl, ASK.0, ASK.1) } == 0
+	})
+}
+
+#[cfg(all(target_arch = "x86_64", not(target_os = "linux")))]
+fn has_amx() -> bool {
+	false
 }
 
 impl fmt::Debug for Isa {

@@ -11,7 +11,8 @@
 //!   bodies and threads whatever API users do. What has none is an API user's, and is dropped, queued or running, when its
 //!   client goes away or its time is over.
 //! - [`Kernels`]: evaluation with vector instructions, bit-equal to the reference, which a self-test shows before anybody
-//!   is served. `ASSAY_KERNELS` chooses the instruction set: `portable`, `avx2` or `avx512`.
+//!   is served. `ASSAY_KERNELS` chooses the instruction set: `portable`, `avx2`, `avx512`, `avx512-vnni` or
+//!   `avx512-amx`.
 //! - Traces, for disputes: a worker publishes and opens its own, a challenger looks into somebody else's. Of a trace the
 //!   engine keeps the roots of its values, 32 bytes each; whoever asks for a value has the model run again up to it. After
 //!   a restart a trace is submitted again, and is the same.

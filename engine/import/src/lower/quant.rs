@@ -149,7 +149,6 @@ impl Lowering<'_> {
 		let [za, zb] = zeros;
 		let (b, zb) = self.recentred(b, zb)?;
 		let b = self.flipped(&b)?;
-		let rank = a.perm.len();
 		let k = *self.dims(a).last().ok_or("a matrix needs two dimensions")?;
 		let mut y = self.product(a, &b)?;
 		let mut wide = Vec::new();
@@ -163,8 +162,8 @@ impl Lowering<'_> {
 			});
 		}
 		if let Some(zb) = &wide[1] {
-			let a = self.cast_to(a, DType::I32)?;
-			let sums = self.reduced(ReduceKind::Sum, &a, &[rank - 1])?;
+			let ones = self.filled(DType::I8, &[1, k], 1.0)?;
+			let sums = self.product(a, &ones)?;
 			let change = self.mul(&sums, zb)?;
 			y = self.sub(&y, &change)?;
 		}
@@ -299,49 +298,71 @@ impl Lowering<'_> {
 		let [zx, zw] = zeros;
 		let (w, zw) = self.recentred(w, zw)?;
 		let w = &w;
+		let axes = kernel.len() - 2;
+		let has_border = window.before.iter().chain(&window.after).any(|b| *b > 0);
 		let known = match &zx {
 			Some(zero) => self.known(zero)?.filter(|t| t.bytes.len() == 1).map(|t| t.bytes[0]),
 			None => None,
 		};
-		if let (Some(border), None) = (known, &zw) {
-			// The border is the zero point; what it adds is the same everywhere.
-			let mut before = vec![0; 2];
-			let mut after = vec![0; 2];
-			before.extend(&window.before);
-			after.extend(&window.after);
-			let padded = self.padded(x, &before, &after, border.into())?;
-			let inside = Window { before: vec![0; kernel.len() - 2], after: vec![0; kernel.len() - 2], ..window };
-			let y = conv(self, &padded, w, inside)?;
-			let zero = self.cast_to(&zx.ok_or("no zero point")?, DType::I32)?;
-			let zero = self.reshape_to(&zero, [])?;
-			let rest = kernel[1..].iter().try_fold(1u32, |n, d| n.checked_mul(*d)).ok_or("too large")?;
+		// The border of what is convolved is 0, that of the operand its zero point. Where that is known, it is written, and
+		// what it adds is the same everywhere.
+		let (image, window, is_flat) = match known {
+			Some(border) if has_border => {
+				let sides = |list: &[u32]| [&[0; 2], list].concat();
+				let padded = self.padded(x, &sides(&window.before), &sides(&window.after), border.into())?;
+				(padded, Window { before: vec![0; axes], after: vec![0; axes], ..window }, true)
+			}
+			_ => (x.clone(), window, !has_border),
+		};
+		let mut y = conv(self, &image, w, window.clone())?;
+		// (x - zx) (w - zw) = x w - zw x - zx (w - zw), each summed over the window.
+		let mut shape = vec![1; dims.len()];
+		let zw = match zw {
+			Some(zero) => {
+				let zero = self.cast_to(&zero, DType::I32)?;
+				shape[1] = self.dims(&zero).first().copied().unwrap_or(1);
+				Some(self.reshape_to(&zero, shape.clone())?)
+			}
+			None => None,
+		};
+		let mut ones = kernel.clone();
+		ones[0] = if groups == 1 { 1 } else { kernel[0] };
+		if let Some(zw) = &zw {
+			let ones = self.filled(DType::I8, &ones, 1.0)?;
+			let sums = conv(self, &image, &ones, window.clone())?;
+			let change = self.mul(&sums, zw)?;
+			y = self.sub(&y, &change)?;
+		}
+		let Some(zx) = zx else { return Ok(y) };
+		let zx = self.cast_to(&zx, DType::I32)?;
+		let zx = self.reshape_to(&zx, [])?;
+		let rest = kernel[1..].iter().try_fold(1u32, |n, d| n.checked_mul(*d)).ok_or("too large")?;
+		let image = [&[1], &dims[1..]].concat();
+		let mut sums = if is_flat {
 			// In whatever order: it is free.
 			let rows = Value { id: w.id, perm: (0..kernel.len() as u8).collect() };
 			let rows = if w.perm.first() == Some(&0) { rows } else { w.clone() };
 			let rows = self.reshape_to(&rows, [kernel[0], rest])?;
 			let sums = self.sums_of_rows(&rows)?;
-			let mut shape = vec![1; dims.len()];
 			shape[1] = kernel[0];
-			let sums = self.reshape_to(&sums, shape)?;
-			let change = self.mul(&sums, &zero)?;
-			return self.sub(&y, &change);
+			self.reshape_to(&sums, shape)?
+		} else {
+			let image = self.filled(DType::U8, &image, 1.0)?;
+			conv(self, &image, w, window.clone())?
+		};
+		if let Some(zw) = &zw {
+			let count = if is_flat {
+				let count = self.integers(&[], &[i64::from(rest)])?;
+				self.cast_to(&count, DType::I32)?
+			} else {
+				let (image, ones) = (self.filled(DType::U8, &image, 1.0)?, self.filled(DType::I8, &ones, 1.0)?);
+				conv(self, &image, &ones, window)?
+			};
+			let change = self.mul(&count, zw)?;
+			sums = self.sub(&sums, &change)?;
 		}
-		if zx.is_none() && zw.is_none() {
-			return conv(self, x, w, window);
-		}
-		let mut wide = Vec::new();
-		for (v, zero) in [(x, zx), (w, zw)] {
-			let mut v = self.cast_to(v, DType::I32)?;
-			if let Some(zero) = zero {
-				let zero = self.cast_to(&zero, DType::I32)?;
-				let mut shape = vec![1; dims.len()];
-				shape[0] = self.dims(&zero).first().copied().unwrap_or(1);
-				let zero = self.reshape_to(&zero, shape)?;
-				v = self.sub(&v, &zero)?;
-			}
-			wide.push(v);
-		}
-		conv(self, &wide[0], &wide[1], window)
+		let change = self.mul(&sums, &zx)?;
+		self.sub(&y, &change)
 	}
 
 	pub(super) fn conv_integer(&mut self) -> Result<Outputs, Reason> {

@@ -61,7 +61,7 @@ unsafe fn some<S: Ints, const P: usize>(piece: &Piece, pixel: usize, c: usize) {
 	let n = S::LANES.min(piece.channels - c);
 	// SAFETY: the caller's.
 	unsafe {
-		let mut acc = [S::splat_i(0); P];
+		let mut acc = [S::load_i(piece.operands.bias.add(c)); P];
 		for (tap, x) in piece.taps {
 			let w = S::load_i(piece.w.add(tap * piece.padded + c));
 			let x = x.wrapping_add(pixel * piece.step + c);
@@ -69,11 +69,10 @@ unsafe fn some<S: Ints, const P: usize>(piece: &Piece, pixel: usize, c: usize) {
 				*acc = S::pairs(*acc, S::load_bytes(x.wrapping_add(i * piece.step), n, piece.signed), w);
 			}
 		}
-		let columns = Columns { bias: piece.operands.bias.add(c), scale: piece.operands.scale.wrapping_add(c) };
-		for (i, acc) in acc.iter().enumerate() {
-			let element = (pixel + i) * piece.channels + c;
-			store::<S>(*acc, columns, piece.to, piece.c.wrapping_add(element * piece.to.size()), n);
-		}
+		let columns = Columns { scale: piece.operands.scale.wrapping_add(c), ..piece.operands };
+		let size = piece.to.size();
+		let out = piece.c.wrapping_add((pixel * piece.channels + c) * size);
+		store::<S>(acc.as_ptr(), 1, P, columns, piece.to, out, piece.channels * size, n);
 	}
 }
 

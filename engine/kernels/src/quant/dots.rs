@@ -3,6 +3,8 @@
 //! The right operand is packed into panels of two vectors of columns, word by word of the reduction. The left operand's rows
 //! are copied together, a task's at a time, with the border. Sums wrap modulo 2^32 and are never split between tasks.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::{
 	finish::{Columns, To},
 	micro::{micros, Tile, BLOCK},
@@ -80,7 +82,8 @@ impl Dots {
 
 	/// Words of a reduction.
 	fn words(&self, isa: Isa) -> usize {
-		self.k.div_ceil(4 / micros(isa, self.signed[1]).element)
+		let micros = micros(isa, self.signed[1]);
+		self.k.div_ceil(4 / micros.element).max(1).next_multiple_of(micros.step)
 	}
 
 	/// Empty panels: words, bias and scale for all sets.
@@ -159,6 +162,10 @@ impl Dots {
 		};
 		// Bytes of a packed row: whole blocks.
 		let row = words.div_ceil(BLOCK).max(1) * 4 * BLOCK;
+		#[cfg(target_arch = "x86_64")]
+		let slack = if micros.step > 1 { amx::SLACK } else { 0 };
+		#[cfg(not(target_arch = "x86_64"))]
+		let slack = 0;
 		let tiles = rows.div_ceil(micros.rows);
 		let most = (ROWS / (row * micros.rows)).clamp(1, 32);
 		let threads = pool.threads();
@@ -180,11 +187,15 @@ impl Dots {
 		pool.run(count * by_rows * by_panels, &|task| {
 			let (part, rest) = (task % by_panels, task / by_panels);
 			let (cut, product) = (rest % by_rows, self.products[rest / by_rows]);
-			let tile = |i: usize| i * rows / tiles;
+			// Rows are shared out evenly, or by whole registers.
+			let tile = |i: usize| if micros.step > 1 { rows.min(i * micros.rows) } else { i * rows / tiles };
 			let (first_tile, end_tile) = (cut * tiles / by_rows, (cut + 1) * tiles / by_rows);
 			let (first_panel, end_panel) = (part * panels_of / by_panels, (part + 1) * panels_of / by_panels);
 			let start = tile(first_tile);
-			let bytes = (tile(end_tile) - start) * row;
+			let bytes = (tile(end_tile) - start) * row + slack;
+			#[cfg(target_arch = "x86_64")]
+			// SAFETY: an `Isa` with these instructions is only made where they may be used.
+			let _registers = (micros.step > 1).then(|| unsafe { amx::Registers::set() });
 			PACKED.with(|scratch| {
 				scratch.with(bytes / 4, |packed| {
 					let packed = packed.expect("memory for a few rows").as_mut_ptr().cast::<u8>();
@@ -193,6 +204,7 @@ impl Dots {
 							from: &self.rows,
 							mode,
 							a: from.get().wrapping_add(product.a),
+							end: from.get().wrapping_add(a.len()),
 							first: tile(i),
 							rows: tile(i + 1) - tile(i),
 							k,
@@ -207,11 +219,19 @@ impl Dots {
 						let column = product.set * padded + p * width;
 						for i in first_tile..end_tile {
 							let rows = tile(i + 1) - tile(i);
+							let b = words_of.get().wrapping_add(column * words);
+							// The first two tiles ask for the next panel, each for a half; the others for what is there.
+							let next = match i - first_tile {
+								part @ (0 | 1) if p + 1 < end_panel => b.wrapping_add((width + part * 16) * words),
+								_ => b,
+							};
 							let element = product.c + tile(i) * self.ldc + p * width;
 							let call = Tile {
 								a: packed.wrapping_add((tile(i) - start) * row).cast_const().cast(),
+								rows,
 								words,
-								b: words_of.get().wrapping_add(column * words),
+								b,
+								next,
 								c: out.get().wrapping_add(element * size),
 								ldc: self.ldc * size,
 								columns,

@@ -7,8 +7,9 @@ use super::ints::Ints;
 pub(crate) enum To {
 	/// i32.
 	Words,
-	/// `clamp(rne(x * scale) + zero)`, or `x / scale`.
-	Bytes { divide: bool, signed: bool, zero: i32 },
+	/// `clamp(rne(x * scale) + zero)`, or `x / scale`. `small`: it multiplies, by scales below 1/2, so that all products
+	/// round to an i32.
+	Bytes { divide: bool, small: bool, signed: bool, zero: i32 },
 }
 
 impl To {
@@ -24,7 +25,7 @@ impl To {
 /// The columns' operands, from the first column of a vector on.
 #[derive(Clone, Copy)]
 pub(super) struct Columns {
-	/// What is added first.
+	/// What sums begin with.
 	pub(super) bias: *const i32,
 	pub(super) scale: *const f32,
 }
@@ -43,6 +44,9 @@ pub(super) unsafe fn quantize<S: Ints>(x: S::F, zero: i32, signed: bool) -> S::I
 	}
 }
 
+/// From an integer to 2^-13 from halfway to the next.
+const NEAR: f32 = 0.5 - 1.0 / 8192.0;
+
 /// Whether [`divided`] may take the place of a division by this.
 pub(super) fn is_ordinary(scale: f32) -> bool {
 	(2f32.powi(-100)..2f32.powi(100)).contains(&scale)
@@ -58,29 +62,67 @@ pub(super) unsafe fn divided<S: Ints>(x: S::F, scale: S::F, reciprocal: S::F, ze
 	// SAFETY: no pointers.
 	unsafe {
 		let q = S::clamp(S::mul(x, reciprocal), S::splat((low - zero) as f32), S::splat((high - zero) as f32));
-		if S::has_ties(q) {
+		let n = S::to_i(q);
+		if S::exceeds(S::sub(q, S::to_f(n)), NEAR) {
 			return quantize::<S>(S::div(x, scale), zero, signed);
 		}
-		S::add_i(S::to_i(q), S::splat_i(zero))
+		S::add_i(n, S::splat_i(zero))
 	}
 }
 
-/// Stores the first `n` lanes of sums at element `c`.
+/// Stores the first `n` lanes of so many rows of sums, which are `step` vectors apart, at `c`, where they are `ldc` bytes apart.
 ///
 /// # Safety
 ///
-/// A vector of each column operand is there, and `n` elements at `c`.
+/// The sums are there, a vector of each column operand, and `n` elements for each row.
 #[inline(always)]
-pub(super) unsafe fn store<S: Ints>(acc: S::I, columns: Columns, to: To, c: *mut u8, n: usize) {
+pub(super) unsafe fn store<S: Ints>(
+	sums: *const S::I,
+	step: usize,
+	rows: usize,
+	columns: Columns,
+	to: To,
+	c: *mut u8,
+	ldc: usize,
+	n: usize,
+) {
+	// Loops and no closures: these would be compiled without the instructions.
+	macro_rules! each {
+		(|$x:ident, $c:ident| $body:expr) => {{
+			let ($c, mut from) = (c, sums);
+			let mut $c = $c;
+			for _ in 0..rows {
+				let $x = *from;
+				$body;
+				from = from.wrapping_add(step);
+				$c = $c.wrapping_add(ldc);
+			}
+		}};
+	}
 	// SAFETY: the caller's.
 	unsafe {
-		let x = S::add_i(acc, S::load_i(columns.bias));
 		match to {
-			To::Words => S::store_i(c.cast(), n, x),
-			To::Bytes { divide, signed, zero } => {
+			To::Words => each!(|x, c| S::store_i(c.cast(), n, x)),
+			To::Bytes { small: true, signed, zero, .. } => {
+				let (scale, zero) = (S::load(columns.scale), S::splat_i(zero));
+				match (n >= S::LANES, signed) {
+					(true, false) => each!(|x, c| {
+						let x = S::add_i(S::to_i(S::mul(S::to_f(x), scale)), zero);
+						S::store_clamped(c, S::LANES, x, false)
+					}),
+					_ => each!(|x, c| {
+						let x = S::add_i(S::to_i(S::mul(S::to_f(x), scale)), zero);
+						S::store_clamped(c, n, x, signed)
+					}),
+				}
+			}
+			To::Bytes { divide: false, signed, zero, .. } => {
 				let scale = S::load(columns.scale);
-				let x = if divide { S::div(S::to_f(x), scale) } else { S::mul(S::to_f(x), scale) };
-				S::store_bytes(c, n, quantize::<S>(x, zero, signed));
+				each!(|x, c| S::store_bytes(c, n, quantize::<S>(S::mul(S::to_f(x), scale), zero, signed)))
+			}
+			To::Bytes { divide: true, signed, zero, .. } => {
+				let scale = S::load(columns.scale);
+				each!(|x, c| S::store_bytes(c, n, quantize::<S>(S::div(S::to_f(x), scale), zero, signed)))
 			}
 		}
 	}

@@ -4,9 +4,6 @@
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
 
-/// From an integer to less than 2^-13 from halfway to the next.
-const NEAR: f32 = 0.5 - 1.0 / 8192.0;
-
 /// An instruction set with vectors of i32. Unsafe as [`Simd`] is.
 pub(super) trait Ints: Simd {
 	/// A vector of [`Simd::LANES`] integers.
@@ -27,12 +24,14 @@ pub(super) trait Ints: Simd {
 	unsafe fn to_i(a: Self::F) -> Self::I;
 	/// Not below `low`, which NaN becomes, nor above `high`.
 	unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F;
-	/// Whether a lane is less than 2^-13 from halfway between two integers.
-	unsafe fn has_ties(a: Self::F) -> bool;
+	/// Whether a lane is larger than this, with either sign.
+	unsafe fn exceeds(a: Self::F, limit: f32) -> bool;
 	/// The first `n` bytes, at most one for each lane.
 	unsafe fn load_bytes(p: *const u8, n: usize, signed: bool) -> Self::I;
 	/// The lowest bytes of the first `n` lanes.
 	unsafe fn store_bytes(p: *mut u8, n: usize, x: Self::I);
+	/// The first `n` lanes as bytes, clamped.
+	unsafe fn store_clamped(p: *mut u8, n: usize, x: Self::I, signed: bool);
 }
 
 impl Ints for Portable {
@@ -93,8 +92,8 @@ impl Ints for Portable {
 		})
 	}
 	#[inline(always)]
-	unsafe fn has_ties(a: Self::F) -> bool {
-		a.into_iter().any(|x| (x - x.round_ties_even()).abs() > NEAR)
+	unsafe fn exceeds(a: Self::F, limit: f32) -> bool {
+		a.into_iter().any(|x| x.abs() > limit)
 	}
 	#[inline(always)]
 	unsafe fn load_bytes(p: *const u8, n: usize, signed: bool) -> Self::I {
@@ -110,6 +109,12 @@ impl Ints for Portable {
 		for (i, x) in x.into_iter().enumerate().take(n) {
 			unsafe { *p.add(i) = x as u8 };
 		}
+	}
+	#[inline(always)]
+	unsafe fn store_clamped(p: *mut u8, n: usize, x: Self::I, signed: bool) {
+		let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+		// SAFETY: the caller's.
+		unsafe { Self::store_bytes(p, n, x.map(|x| x.clamp(low, high))) }
 	}
 }
 
@@ -184,11 +189,10 @@ mod x86 {
 			unsafe { _mm256_min_ps(_mm256_max_ps(a, low), high) }
 		}
 		#[inline(always)]
-		unsafe fn has_ties(a: Self::F) -> bool {
+		unsafe fn exceeds(a: Self::F, limit: f32) -> bool {
 			unsafe {
-				let n = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
-				let d = _mm256_andnot_ps(_mm256_set1_ps(-0.0), _mm256_sub_ps(a, n));
-				_mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(d, _mm256_set1_ps(NEAR))) != 0
+				let over = _mm256_cmp_ps::<_CMP_GT_OQ>(Self::abs(a), _mm256_set1_ps(limit));
+				_mm256_movemask_ps(over) != 0
 			}
 		}
 		#[inline(always)]
@@ -210,6 +214,14 @@ mod x86 {
 				let (a, b) = (_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x));
 				let bytes = _mm_cvtsi128_si64(_mm_unpacklo_epi32(a, b)).to_le_bytes();
 				std::ptr::copy_nonoverlapping(bytes.as_ptr(), p, n.min(8));
+			}
+		}
+		#[inline(always)]
+		unsafe fn store_clamped(p: *mut u8, n: usize, x: Self::I, signed: bool) {
+			unsafe {
+				let (low, high) = if signed { (-128, 127) } else { (0, 255) };
+				let x = _mm256_max_epi32(x, _mm256_set1_epi32(low));
+				Self::store_bytes(p, n, _mm256_min_epi32(x, _mm256_set1_epi32(high)));
 			}
 		}
 	}
@@ -275,12 +287,8 @@ mod x86 {
 			unsafe { _mm512_min_ps(_mm512_max_ps(a, low), high) }
 		}
 		#[inline(always)]
-		unsafe fn has_ties(a: Self::F) -> bool {
-			unsafe {
-				let n = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a);
-				let d = _mm512_abs_ps(_mm512_sub_ps(a, n));
-				_mm512_cmp_ps_mask::<_CMP_GT_OQ>(d, _mm512_set1_ps(NEAR)) != 0
-			}
+		unsafe fn exceeds(a: Self::F, limit: f32) -> bool {
+			unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(Self::abs(a), _mm512_set1_ps(limit)) != 0 }
 		}
 		#[inline(always)]
 		unsafe fn load_bytes(p: *const u8, n: usize, signed: bool) -> Self::I {
@@ -297,6 +305,20 @@ mod x86 {
 		unsafe fn store_bytes(p: *mut u8, n: usize, x: Self::I) {
 			unsafe {
 				let x = _mm512_cvtepi32_epi8(x);
+				if n >= 16 {
+					_mm_storeu_si128(p.cast(), x);
+				} else {
+					_mm_mask_storeu_epi8(p.cast(), mask(n), x);
+				}
+			}
+		}
+		#[inline(always)]
+		unsafe fn store_clamped(p: *mut u8, n: usize, x: Self::I, signed: bool) {
+			unsafe {
+				let x = match signed {
+					true => _mm512_cvtsepi32_epi8(x),
+					false => _mm512_cvtusepi32_epi8(_mm512_max_epi32(x, _mm512_setzero_si512())),
+				};
 				if n >= 16 {
 					_mm_storeu_si128(p.cast(), x);
 				} else {

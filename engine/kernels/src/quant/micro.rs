@@ -3,13 +3,19 @@
 //! Both operands are words of 32 bits: four bytes, of which the left ones are unsigned and the right ones signed, or two
 //! integers of 16 bits. Sums wrap, so their order is free.
 
+#[cfg(target_arch = "x86_64")]
+use super::amx;
 use super::{
 	finish::{store, Columns, To},
 	ints::Ints,
 };
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
-use crate::{isa::Kind, simd::Portable, Isa};
+use crate::{
+	isa::{Bytes, Kind},
+	simd::{Portable, Simd},
+	Isa,
+};
 
 /// Words of a row that lie together.
 pub(super) const BLOCK: usize = 64;
@@ -18,10 +24,13 @@ pub(super) const BLOCK: usize = 64;
 pub(super) struct Tile {
 	/// The left operand: for each block of words the rows' parts, one after the other.
 	pub(super) a: *const i32,
+	pub(super) rows: usize,
 	/// Words of the reduction.
 	pub(super) words: usize,
 	/// The panel of the right operand: two vectors for each word.
 	pub(super) b: *const i32,
+	/// What is read next: a line is asked for with every word. Never read, so it may be anything.
+	pub(super) next: *const i32,
 	/// The outputs; rows are `ldc` bytes apart.
 	pub(super) c: *mut u8,
 	pub(super) ldc: usize,
@@ -71,14 +80,20 @@ impl Family for Quads {
 /// The pointers are valid for what the tile says.
 #[inline(always)]
 unsafe fn micro<F: Family, const MR: usize, const NV: usize>(t: &Tile) {
-	let lanes = <F::S as crate::simd::Simd>::LANES;
+	let lanes = <F::S as Simd>::LANES;
 	// SAFETY: the caller's.
 	unsafe {
-		let mut acc = [[F::S::splat_i(0); NV]; MR];
-		let (mut a, mut b, mut words) = (t.a, t.b, t.words);
+		let mut start = [F::S::splat_i(0); NV];
+		for (j, start) in start.iter_mut().enumerate() {
+			*start = F::S::load_i(t.operands.bias.add(j * lanes));
+		}
+		let mut acc = [start; MR];
+		let (mut a, mut b, mut next, mut words) = (t.a, t.b, t.next, t.words);
 		while words > 0 {
 			let n = words.min(BLOCK);
 			for q in 0..n {
+				F::S::prefetch(next.cast());
+				next = next.wrapping_add(16);
 				let mut vectors = [F::S::splat_i(0); NV];
 				for (j, vector) in vectors.iter_mut().enumerate() {
 					*vector = F::S::load_i(b.add(j * lanes));
@@ -96,17 +111,15 @@ unsafe fn micro<F: Family, const MR: usize, const NV: usize>(t: &Tile) {
 		}
 		// Sums stay in registers above only if nobody takes their address: what follows reads a copy.
 		let mut copy = [[F::S::splat_i(0); NV]; MR];
-		let to = std::hint::black_box(copy.as_mut_ptr());
+		let from = std::hint::black_box(copy.as_mut_ptr());
 		for (i, row) in acc.iter().enumerate() {
-			to.add(i).write(*row);
+			from.add(i).write(*row);
 		}
-		for i in 0..MR {
-			for j in 0..NV {
-				let acc = (*to.add(i))[j];
-				let (at, n) = (j * lanes, t.columns.saturating_sub(j * lanes).min(lanes));
-				let columns = Columns { bias: t.operands.bias.add(at), scale: t.operands.scale.wrapping_add(at) };
-				store::<F::S>(acc, columns, t.to, t.c.wrapping_add(i * t.ldc + at * t.to.size()), n);
-			}
+		for j in 0..NV {
+			let (at, n) = (j * lanes, t.columns.saturating_sub(j * lanes).min(lanes));
+			let columns = Columns { scale: t.operands.scale.wrapping_add(at), ..t.operands };
+			let c = t.c.wrapping_add(at * t.to.size());
+			store::<F::S>(from.cast::<<F::S as Ints>::I>().add(j), NV, MR, columns, t.to, c, t.ldc, n);
 		}
 	}
 }
@@ -123,6 +136,8 @@ pub(super) struct Micros {
 	pub(super) lanes: usize,
 	/// Bytes of an element of the reduction: 1 or 2.
 	pub(super) element: usize,
+	/// Words of which a reduction has a multiple, the rest 0.
+	pub(super) step: usize,
 	/// By rows and vectors.
 	pub(super) get: fn(usize, usize) -> Micro,
 }
@@ -159,11 +174,17 @@ table!(portable, Pairs<Portable>, { 1 2 3 4 });
 pub(super) fn micros(isa: Isa, signed: bool) -> Micros {
 	match isa.get() {
 		#[cfg(target_arch = "x86_64")]
-		Kind::Avx512 if isa.has_vnni() && signed => Micros { rows: 14, lanes: 16, element: 1, get: vnni },
+		Kind::Avx512 if isa.bytes() == Bytes::Amx && signed => {
+			Micros { rows: 32, lanes: 16, element: 1, step: amx::WORDS, get: |_, _| amx::tile }
+		}
 		#[cfg(target_arch = "x86_64")]
-		Kind::Avx512 => Micros { rows: 12, lanes: 16, element: 2, get: avx512 },
+		Kind::Avx512 if isa.bytes() != Bytes::Words && signed => {
+			Micros { rows: 14, lanes: 16, element: 1, step: 1, get: vnni }
+		}
 		#[cfg(target_arch = "x86_64")]
-		Kind::Avx2 => Micros { rows: 6, lanes: 8, element: 2, get: avx2 },
-		_ => Micros { rows: 4, lanes: 8, element: 2, get: portable },
+		Kind::Avx512 => Micros { rows: 12, lanes: 16, element: 2, step: 1, get: avx512 },
+		#[cfg(target_arch = "x86_64")]
+		Kind::Avx2 => Micros { rows: 6, lanes: 8, element: 2, step: 1, get: avx2 },
+		_ => Micros { rows: 4, lanes: 8, element: 2, step: 1, get: portable },
 	}
 }

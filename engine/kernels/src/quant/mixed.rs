@@ -285,6 +285,52 @@ unsafe fn quantize_each_body<S: Ints>(call: &Call, divide: bool, signed: bool) {
 	}
 }
 
+/// Bytes as f32: less a number, times another.
+#[derive(Clone, Copy)]
+struct Side {
+	from: *const u8,
+	signed: bool,
+	zero: i32,
+	scale: f32,
+}
+
+/// Two sides added, and quantised.
+struct Residual {
+	sides: [Side; 2],
+	relu: bool,
+	scale: f32,
+	zero: i32,
+	signed: bool,
+}
+
+kernel!(fn residual(on: &Residual, to: *mut u8, n: usize) = residual_body);
+
+/// # Safety
+///
+/// `n` bytes on each side, and room for as many.
+#[inline(always)]
+unsafe fn residual_body<S: Ints>(on: &Residual, to: *mut u8, n: usize) {
+	let [a, b] = on.sides;
+	// SAFETY: the caller's.
+	unsafe {
+		let (scale, reciprocal) = (S::splat(on.scale), S::splat(1.0 / on.scale));
+		let (scales, zeros) = ([S::splat(a.scale), S::splat(b.scale)], [S::splat_i(a.zero), S::splat_i(b.zero)]);
+		let mut i = 0;
+		while i < n {
+			let m = S::LANES.min(n - i);
+			let x = S::sub_i(S::load_bytes(a.from.add(i), m, a.signed), zeros[0]);
+			let y = S::sub_i(S::load_bytes(b.from.add(i), m, b.signed), zeros[1]);
+			// Nothing is flushed: products with scales that are no subnormals are none, and a sum that is one is quantised
+			// as 0 is.
+			let (x, y) = (S::mul(S::to_f(x), scales[0]), S::mul(S::to_f(y), scales[1]));
+			let sum = S::add(x, y);
+			let sum = if on.relu { S::relu(sum) } else { sum };
+			S::store_bytes(to.add(i), m, divided::<S>(sum, scale, reciprocal, on.zero, on.signed));
+			i += S::LANES;
+		}
+	}
+}
+
 kernel!(fn store_bytes(call: &Call, to: *mut u8) = store_bytes_body);
 
 #[inline(always)]
@@ -300,6 +346,10 @@ struct Operands<'a>(&'a [&'a [u8]]);
 impl Operands<'_> {
 	fn float(&self, i: usize) -> f32 {
 		self.0[i].first_chunk().map_or(0.0, |x| f32::from_le_bytes(*x))
+	}
+
+	fn word(&self, i: usize) -> i32 {
+		self.0[i].first_chunk().map_or(0, |x| i32::from_le_bytes(*x))
 	}
 
 	fn byte(&self, i: usize, signed: bool) -> i32 {
@@ -333,7 +383,13 @@ impl Mixed {
 		let pieces = len.div_ceil(PIECE);
 		let tasks = if len < WORTH { 1 } else { pieces.min(4 * pool.threads()) };
 		let start = Shared(out.as_mut_ptr());
+		let operands = &Operands(operands);
 		pool.run(tasks, &|task| {
+			let all = task * pieces / tasks * PIECE..len.min((task + 1) * pieces / tasks * PIECE);
+			if let Some(on) = self.residual(operands, all.start) {
+				// SAFETY: each part belongs to one task and is inside the value; operands are as long as is checked above.
+				return unsafe { residual(isa, &on, start.get().wrapping_add(all.start), all.len()) };
+			}
 			// One level more below, for codes that have nothing there.
 			let mut stack = [[0f32; PIECE]; DEPTH + 2];
 			for piece in task * pieces / tasks..(task + 1) * pieces / tasks {
@@ -341,9 +397,33 @@ impl Mixed {
 				let to = start.get().wrapping_add(range.start * size);
 				// SAFETY: each piece belongs to one task and is inside the value; operands are as long as is checked above; a
 				// program has at most so many levels, which `group` sees to.
-				unsafe { self.piece(isa, &Operands(operands), range, stack.as_mut_ptr(), to) }
+				unsafe { self.piece(isa, operands, range, stack.as_mut_ptr(), to) }
 			}
 		});
+	}
+
+	/// The whole as one loop, if it is the sum of two dequantised values, from element `start` on: that of networks with
+	/// residuals.
+	fn residual(&self, operands: &Operands, start: usize) -> Option<Residual> {
+		let ([a, b, Code::Float(Binary::Add), last], relu) = (match &self.codes[..] {
+			[a, b, add, Code::Unary(Unary::Relu), last] => ([a, b, add, last], true),
+			[a, b, add, last] => ([a, b, add, last], false),
+			_ => return None,
+		}) else {
+			return None;
+		};
+		let side = |code: &Code| match code {
+			Code::Dequantize { from, zero, scale, signed } => Some(Side {
+				from: operands.0[*from].as_ptr().wrapping_add(start),
+				signed: *signed,
+				zero: zero.map_or(0, |i| operands.word(i)),
+				scale: Some(operands.float(*scale)).filter(|scale| is_ordinary(*scale))?,
+			}),
+			_ => None,
+		};
+		let &Code::Quantize { divide: true, scale, zero, signed } = last else { return None };
+		let scale = Some(operands.float(scale)).filter(|scale| is_ordinary(*scale))?;
+		Some(Residual { sides: [side(a)?, side(b)?], relu, scale, zero: operands.byte(zero, signed), signed })
 	}
 
 	/// # Safety

@@ -3,6 +3,8 @@
 //!
 //! Integers wrap, so their order is free; what is rounded is rounded element by element, as the semantics has it.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 mod depthwise;
 mod dots;
 mod finish;
@@ -333,7 +335,9 @@ impl Builder<'_> {
 						_ => 0,
 					};
 					let zero = if signed { i32::from(byte as i8) } else { i32::from(byte) };
-					to = To::Bytes { divide: *divide, signed, zero };
+					let scales = list.iter().map(|x| f32::from_le_bytes(*x));
+					let small = !divide && scales.into_iter().all(|x| x.abs() < 0.5);
+					to = To::Bytes { divide: *divide, small, signed, zero };
 				}
 			}
 		}

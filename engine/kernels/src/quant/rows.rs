@@ -76,6 +76,8 @@ pub(super) struct Part<'a> {
 	pub(super) from: &'a Rows,
 	pub(super) mode: Mode,
 	pub(super) a: *const u8,
+	/// The end of the left operand.
+	pub(super) end: *const u8,
 	pub(super) first: usize,
 	pub(super) rows: usize,
 	pub(super) k: usize,
@@ -98,6 +100,8 @@ struct Writer {
 	mode: Mode,
 	/// What stands for nothing.
 	fill: u8,
+	/// The end of what may be read.
+	end: *const u8,
 }
 
 impl Writer {
@@ -107,6 +111,19 @@ impl Writer {
 	#[inline(always)]
 	unsafe fn put(&mut self, mut from: *const u8, mut n: usize) {
 		let size = self.mode.size();
+		// Whole chunks, where that leaves neither operand: what is written too much is written again, or counts nothing.
+		let room = (self.end as usize).saturating_sub(from as usize) >= n + 64 && self.at + n + 64 <= 4 * BLOCK;
+		if self.mode == Mode::Same && !from.is_null() && room {
+			let to = self.to.wrapping_add(self.at);
+			let mut i = 0;
+			while i < n {
+				// SAFETY: the caller's, and what was just looked at.
+				unsafe { chunk::<64>(from.add(i), to.add(i)) };
+				i += 64;
+			}
+			self.at += n;
+			return;
+		}
 		while n > 0 {
 			let part = n.min((4 * BLOCK - self.at) / size);
 			let to = self.to.wrapping_add(self.at);
@@ -146,7 +163,7 @@ unsafe fn fill(mode: Mode, x: u8, to: *mut u8, n: usize) {
 #[inline(always)]
 unsafe fn chunk<const N: usize>(from: *const u8, to: *mut u8) {
 	// SAFETY: the caller's: `N` bytes on both sides.
-	unsafe { to.cast::<[u8; N]>().write_unaligned(from.cast::<[u8; N]>().read_unaligned()) }
+	unsafe { std::ptr::copy_nonoverlapping(from, to, N) }
 }
 
 #[inline(always)]
@@ -198,7 +215,7 @@ unsafe fn gather_body<S: Simd>(part: &Part) {
 	let fill = if let Rows::Image(image) = part.from { image.fill } else { 0 };
 	for i in 0..part.rows {
 		let to = part.to.wrapping_add(i * 4 * BLOCK);
-		let mut writer = Writer { to, skip: part.rows * 4 * BLOCK, at: 0, mode: part.mode, fill };
+		let mut writer = Writer { to, skip: part.rows * 4 * BLOCK, at: 0, mode: part.mode, fill, end: part.end };
 		// SAFETY: the caller's.
 		unsafe {
 			match part.from {
