@@ -2,8 +2,9 @@
 
 mod support;
 
+use assay_semantics::{evaluate, Tensor};
 use assay_server::{EngineOptions, ModelId, Store, StoreError};
-use support::{shade, Folder, Server, DIGITS};
+use support::{evaluated, imported, shade, Folder, Server, DIGITS};
 
 #[test]
 fn model_should_come_back_when_it_was_put() {
@@ -78,4 +79,17 @@ fn server_should_name_the_damage_and_recover_when_the_file_is_replaced() {
 	}
 	server.engine.store().put(&DIGITS.0).unwrap();
 	assert_eq!(server.put("a", &shade(1), 2000).status, 200);
+}
+
+#[test]
+fn model_should_stay_whole_when_its_file_is_replaced_and_removed() {
+	let folder = Folder::new();
+	let store = Store::open(&folder.0).unwrap();
+	store.put_model(&imported()).unwrap();
+	assert!(std::fs::read(store.path(DIGITS.1)).unwrap() == DIGITS.0);
+	let model = store.get(DIGITS.1).unwrap();
+	store.put(&DIGITS.0).unwrap();
+	std::fs::remove_file(store.path(DIGITS.1)).unwrap();
+	let input = Tensor::new(model.header().inputs[0].clone(), shade(3)).unwrap();
+	assert_eq!(evaluate(&model, &[input]).unwrap()[0].bytes, evaluated(&shade(3)));
 }
