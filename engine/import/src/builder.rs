@@ -216,7 +216,12 @@ impl Builder {
 	pub(crate) fn reduce(&mut self, kind: ReduceKind, axes: &[u8], id: ValueId) -> Result<ValueId, Reason> {
 		let reduce = |axes: &[u8]| Op::Reduce(Reduce { kind, axes: axes.to_vec(), keep_dims: true });
 		match self.push(reduce(axes), &[id]) {
-			Err(_) if axes.len() > 1 => axes.iter().try_fold(id, |id, axis| self.push(reduce(&[*axis]), &[id])),
+			// Along an axis of 1 there is nothing to do that the others do not do.
+			Err(_) if axes.len() > 1 => {
+				let dims = self.ty(id).dims.clone();
+				let long = axes.iter().filter(|axis| dims.get(usize::from(**axis)) != Some(&1));
+				long.into_iter().try_fold(id, |id, axis| self.push(reduce(&[*axis]), &[id]))
+			}
 			result => result,
 		}
 	}

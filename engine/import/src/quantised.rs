@@ -8,7 +8,7 @@
 //! id.
 //!
 //! Operators that only move elements, and maxima, between the same scale and zero point are done on the integers. That is
-//! exact: quantising what was dequantised gives it back.
+//! exact: quantising what was dequantised gives it back. What is joined is quantised before, which is exact too.
 //!
 //! Nothing else changes: sums of two tensors, means and functions stay in floats.
 
@@ -104,11 +104,9 @@ impl<'a> Names<'a> {
 	}
 
 	fn constant(&self, name: &str) -> Option<Tensor> {
-		let proto = self
-			.constants
-			.get(name)
-			.filter(|t| t.dims.iter().try_fold(1i64, |n, d| n.checked_mul(*d)) <= Some(MAX_POINTS))?;
-		weights::tensor((*proto).clone()).ok()
+		let proto = self.constants.get(name)?;
+		let elements = proto.dims.iter().try_fold(1i64, |n, d| n.checked_mul(*d))?;
+		(elements <= MAX_POINTS).then(|| weights::tensor((*proto).clone()).ok())?
 	}
 
 	/// QuantizeLinear or DequantizeLinear with constants.
@@ -166,8 +164,33 @@ impl<'a> Names<'a> {
 		(same && lengths && is_whole && known).then_some(bias.tensor)
 	}
 
+	/// A Concat of dequantised tensors as one of integers, each quantised before.
+	fn joined(&self, concat: &'a NodeProto, quantise: &'a NodeProto, y: &Quant) -> Option<Vec<NodeProto>> {
+		let mut nodes = Vec::new();
+		let mut joined = concat.clone();
+		joined.output.clone_from(&quantise.output);
+		for (i, name) in joined.input.iter_mut().enumerate() {
+			let x = self.dequantised(concat, i)?;
+			if x.is_like(y) {
+				*name = x.tensor.into();
+				continue;
+			}
+			// The name of an output is nobody else's, nor is one that begins with it and goes on like this.
+			let part = format!("{}/quantised/{i}", quantise.output[0]);
+			if self.given.contains_key(part.as_str()) || self.constants.contains_key(part.as_str()) {
+				return None;
+			}
+			let mut node = quantise.clone();
+			node.input[0] = std::mem::replace(name, part.clone());
+			node.output = vec![part];
+			nodes.push(node);
+		}
+		nodes.push(joined);
+		Some(nodes)
+	}
+
 	/// What a QuantizeLinear and what only it reads become, with the nodes that are gone.
-	fn rewritten(&self, quantise: &'a NodeProto) -> Option<(NodeProto, Vec<&'a NodeProto>)> {
+	fn rewritten(&self, quantise: &'a NodeProto) -> Option<(Vec<NodeProto>, Vec<&'a NodeProto>)> {
 		let y = self.quant(quantise, "QuantizeLinear").filter(Quant::is_plain)?;
 		let mut node = self.only(quantise, 0)?;
 		let mut gone = vec![quantise];
@@ -177,7 +200,11 @@ impl<'a> Names<'a> {
 			let mut moved = node.clone();
 			moved.input[0] = x.tensor.into();
 			moved.output.clone_from(&quantise.output);
-			return x.is_like(&y).then_some((moved, gone));
+			return x.is_like(&y).then_some((vec![moved], gone));
+		}
+		if node.op_type == "Concat" {
+			gone.push(node);
+			return Some((self.joined(node, quantise, &y)?, gone));
 		}
 		let least = if y.points.ty.dtype == DType::I8 { -128 } else { 0 };
 		// What is negative is below the zero point, and that is the smallest number.
@@ -220,7 +247,7 @@ impl<'a> Names<'a> {
 			attribute: node.attribute.clone(),
 			domain: domain.into(),
 		};
-		Some((node, gone))
+		Some((vec![node], gone))
 	}
 }
 
@@ -236,19 +263,19 @@ pub(crate) fn rewrite(graph: &mut GraphProto) {
 		return;
 	}
 	let names = Names::of(graph);
-	// By the name of the node's output: the new node, or nothing.
-	let mut changes: HashMap<String, Option<NodeProto>> = HashMap::new();
+	// By the name of the node's output: the new nodes, if any.
+	let mut changes: HashMap<String, Vec<NodeProto>> = HashMap::new();
 	for node in graph.node.iter().filter(|n| n.op_type == "QuantizeLinear" && n.output.len() == 1) {
 		if let Some((new, gone)) = names.rewritten(node) {
-			changes.extend(gone.iter().flat_map(|n| &n.output).map(|name| (name.clone(), None)));
-			changes.insert(node.output[0].clone(), Some(new));
+			changes.extend(gone.iter().flat_map(|n| &n.output).map(|name| (name.clone(), Vec::new())));
+			changes.insert(node.output[0].clone(), new);
 		}
 	}
 	let change = |node: NodeProto| match node.output.first().and_then(|name| changes.get(name)) {
 		Some(new) => new.clone(),
-		None => Some(node),
+		None => vec![node],
 	};
-	graph.node = std::mem::take(&mut graph.node).into_iter().filter_map(change).collect();
+	graph.node = std::mem::take(&mut graph.node).into_iter().flat_map(change).collect();
 	// Weights are not made floats that nobody reads.
 	let mut read: HashSet<String> = graph.node.iter().flat_map(|n| n.input.iter().cloned()).collect();
 	read.extend(graph.output.iter().map(|o| o.name.clone()));

@@ -215,6 +215,27 @@ fn sums_and_products_of_the_quantisers_domain_should_be_those_of_what_is_dequant
 }
 
 #[test]
+fn what_is_joined_should_be_quantised_before_with_the_same_result() {
+	let begin = || begin(&[1, 3, 4]).constant("z", U8, &[1, 2, 4], vec![9, 200, 77, 0, 255, 3, 4, 5]).scale("sz", 0.03);
+	let qdq = |two: bool| {
+		let file = begin()
+			.node("DequantizeLinear", "z sz zy", "zf", vec![])
+			.node("Concat", "x zf x", "c", vec![int("axis", 1)])
+			.node("QuantizeLinear", "c sx zx", "y", vec![])
+			.output("y");
+		import(if two { file.output("c") } else { file })
+	};
+	let (integers, floats) = (qdq(false), qdq(true));
+	let joins =
+		|model: &Model| model.nodes().iter().filter(|n| matches!(n.op, Op::Concat(_))).all(|n| n.ty.dtype == DType::U8);
+	assert!(joins(&integers) && !joins(&floats));
+	assert_eq!(run(&integers), run(&floats));
+	let operands = "sx zx q sx zx z sz zy q sx zx";
+	let one = begin().call("com.microsoft", "QLinearConcat", operands, "y", vec![int("axis", 1)]).output("y");
+	assert_eq!(run(&import(one)), run(&floats));
+}
+
+#[test]
 fn means_of_the_quantisers_domain_should_be_those_of_what_is_dequantised() {
 	let long = begin(&[2, 3, 4, 5])
 		.node("GlobalAveragePool", "x", "s", vec![])

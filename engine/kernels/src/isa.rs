@@ -98,6 +98,7 @@ impl Isa {
 	}
 
 	/// Which instructions multiply bytes.
+	#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 	pub(crate) fn bytes(self) -> Bytes {
 		self.1
 	}

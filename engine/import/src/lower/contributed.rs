@@ -1,7 +1,7 @@
 //! Operators of ONNX Runtime's own domain that its quantiser writes into models.
 
 use super::{Lowering, Outputs};
-use crate::{builder::Value, error::Reason, layout::channels_last};
+use crate::{attributes::axis, builder::Value, error::Reason, layout::channels_last};
 use assay_semantics::{
 	ops::{Binary, ReduceKind},
 	DType,
@@ -14,6 +14,7 @@ impl Lowering<'_> {
 			"QLinearAdd" => self.qlinear_binary(Binary::Add),
 			"QLinearMul" => self.qlinear_binary(Binary::Mul),
 			"QLinearGlobalAveragePool" => self.qlinear_global_average_pool(),
+			"QLinearConcat" => self.qlinear_concat(),
 			"QGemm" => self.qgemm(),
 			_ => return Ok(None),
 		}?;
@@ -72,6 +73,18 @@ impl Lowering<'_> {
 		let axes: Vec<usize> = if last { (1..rank - 1).collect() } else { (2..rank).collect() };
 		let y = self.reduced(ReduceKind::Mean, &x, &axes)?;
 		self.quantized_output(&y, 3)
+	}
+
+	/// Tensors, each with its scale and zero point, which follow it, quantised as the first two operands say and joined.
+	fn qlinear_concat(&mut self) -> Result<Value, Reason> {
+		let mut parts = Vec::new();
+		for i in (2..self.node.input.len()).step_by(3) {
+			let y = self.dequantized_input(i)?;
+			parts.push(self.quantized_output(&y, 0)?);
+		}
+		let rank = parts.first().ok_or("there is nothing to join")?.perm.len();
+		let at = axis(self.attributes().int("axis", 0)?, rank)?;
+		self.joined(&parts, at)
 	}
 
 	/// `alpha * A * B + C` of integers; quantised, or f32 where no scale is given for the result.

@@ -193,37 +193,48 @@ impl Lowering<'_> {
 		Ok(sums)
 	}
 
-	/// Weights and their zero point; as i8 without one where both are known, the point is one number and the differences fit.
-	/// Products of unsigned with signed bytes are what machines are fastest at.
+	/// Weights and their zero point, as i8 if they are constants: without a zero point where it is one number and the
+	/// differences fit, else both 128 less. Products of unsigned with signed bytes are what machines are fastest at.
 	fn recentred(&mut self, w: &Value, zero: Option<Value>) -> Result<(Value, Option<Value>), Reason> {
 		let dtype = self.dtype(w);
 		let constant = self.context.builder.constant(w.id).map(|t| t.bytes.clone());
 		let Some(bytes) = constant.filter(|_| matches!(dtype, DType::U8 | DType::I8)) else {
 			return Ok((w.clone(), zero));
 		};
+		let signed = dtype == DType::I8;
+		let value = |x: u8| if signed { i16::from(x as i8) } else { i16::from(x) };
 		let known = match &zero {
 			None => Some(0),
-			Some(zero) => self.known(zero)?.filter(|t| t.bytes.len() == 1).map(|t| match dtype {
-				DType::I8 => i16::from(t.bytes[0] as i8),
-				_ => i16::from(t.bytes[0]),
-			}),
+			Some(zero) => self.known(zero)?.filter(|t| t.bytes.len() == 1).map(|t| value(t.bytes[0])),
 		};
-		let Some(point) = known else { return Ok((w.clone(), zero)) };
-		let value = |x: &u8| if dtype == DType::I8 { i16::from(*x as i8) } else { i16::from(*x) };
-		let fits = bytes.iter().all(|x| (-128..128).contains(&(value(x) - point)));
-		if !fits || (point == 0 && dtype == DType::I8) {
-			return Ok((w.clone(), zero));
-		}
-		let mut w = w.clone();
-		if let Some(zero) = &zero {
+		let fits = known.filter(|point| bytes.iter().all(|x| (-128..128).contains(&(value(*x) - point))));
+		let bit_cast = |l: &mut Self, v: Value| -> Result<Value, Reason> {
+			Ok(Value { id: l.context.builder.push(Op::BitCast(BitCast { to: DType::I8 }), &[v.id])?, perm: v.perm })
+		};
+		if let (Some(_), Some(zero)) = (fits, &zero) {
 			let zero = self.reshape_to(zero, [])?;
-			w = Value { id: self.context.builder.push(Op::Binary(Binary::Sub), &[w.id, zero.id])?, perm: w.perm };
+			let id = self.context.builder.push(Op::Binary(Binary::Sub), &[w.id, zero.id])?;
+			let w = Value { id, perm: w.perm.clone() };
+			return Ok((if signed { w } else { bit_cast(self, w)? }, None));
 		}
-		if dtype == DType::U8 {
-			let op = Op::BitCast(BitCast { to: DType::I8 });
-			w = Value { id: self.context.builder.push(op, &[w.id])?, perm: w.perm };
+		match (signed, fits) {
+			(true, _) => Ok((w.clone(), zero)),
+			(false, Some(_)) => Ok((bit_cast(self, w.clone())?, None)),
+			(false, None) => {
+				let half = self.number_of(DType::U8, 128.0)?;
+				let zero = match zero {
+					Some(zero) => zero,
+					None => self.number_of(DType::U8, 0.0)?,
+				};
+				let mut less = [w.clone(), zero];
+				for v in &mut less {
+					let id = self.context.builder.push(Op::Binary(Binary::Sub), &[v.id, half.id])?;
+					*v = bit_cast(self, Value { id, perm: v.perm.clone() })?;
+				}
+				let [w, zero] = less;
+				Ok((w, Some(zero)))
+			}
 		}
-		Ok((w, None))
 	}
 
 	/// Operands of a matrix product: a vector is a row on the left, a column on the right.

@@ -10,9 +10,11 @@ use super::{
 	ints::Ints,
 };
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
 use crate::{
 	isa::{Bytes, Kind},
+	simd::{Avx2, Avx512},
+};
+use crate::{
 	simd::{Portable, Simd},
 	Isa,
 };
@@ -24,6 +26,7 @@ pub(super) const BLOCK: usize = 64;
 pub(super) struct Tile {
 	/// The left operand: for each block of words the rows' parts, one after the other.
 	pub(super) a: *const i32,
+	#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 	pub(super) rows: usize,
 	/// Words of the reduction.
 	pub(super) words: usize,
@@ -171,6 +174,7 @@ table!(avx2, Pairs<Avx2>, #[target_feature(enable = "avx2,fma")] { 1 2 3 4 5 6 }
 table!(portable, Pairs<Portable>, { 1 2 3 4 });
 
 /// The tiles for a right operand that is signed or not.
+#[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, clippy::match_single_binding))]
 pub(super) fn micros(isa: Isa, signed: bool) -> Micros {
 	match isa.get() {
 		#[cfg(target_arch = "x86_64")]
