@@ -5,7 +5,7 @@ use crate::{
 	isa::Modes,
 	memory::Buffer,
 	pool::Pool,
-	step::{canonicalise, is_ready, settle, tensor, Loc, Memory, Step, Work},
+	step::{canonicalise, clean_copies, is_ready, settle, tensor, Loc, Memory, Step, Work},
 	Isa,
 };
 use assay_semantics::{Bytes, EvalError, Model, Tensor, TensorType, ValueId};
@@ -92,6 +92,9 @@ pub struct Plan {
 	weights: HashMap<usize, Buffer>,
 	/// Types of the inputs, which are the first values.
 	inputs: Vec<TensorType>,
+	/// Inputs that are read by copies only, which make them canonical, and outputs that such copies write.
+	lazy: Vec<bool>,
+	settled: Vec<Loc>,
 	/// Types of the outputs, which are the last values.
 	outputs: Vec<TensorType>,
 	/// Bytes of the arena, and of the outputs.
@@ -112,10 +115,15 @@ impl Plan {
 	}
 
 	fn build(model: &Model, options: &Options, fuse: bool) -> Result<Self, EvalError> {
-		let Built { steps, locs, weights, arena, output } = build(model, options.isa, &options.threads.0, fuse)?;
+		let Built { mut steps, locs, weights, arena, output } = build(model, options.isa, &options.threads.0, fuse)?;
 		model.weights().iter().for_each(|weight| weight.bytes.release());
 		let header = model.header();
+		let list: Vec<Loc> = locs[model.first_output()..].iter().copied().flatten().collect();
+		let (lazy, settled) =
+			if fuse { clean_copies(&mut steps, &header.inputs, &list) } else { (Vec::new(), Vec::new()) };
 		Ok(Self {
+			lazy,
+			settled,
 			isa: options.isa,
 			threads: options.threads.clone(),
 			steps,
@@ -162,7 +170,7 @@ impl Plan {
 		for (ty, loc) in list() {
 			let loc = loc.ok_or(EvalError::Memory)?;
 			let is_there = matches!(loc, Loc::Output(_));
-			if is_there {
+			if is_there && !self.settled.contains(&loc) {
 				settle(self.isa, &memory, loc, ty);
 			}
 			tensors.push((!is_there).then(|| tensor(self.isa, &memory, loc, ty)));
@@ -244,8 +252,9 @@ impl Plan {
 		let memory = Memory { arena: &arena, outputs: &outputs, weights: &self.weights, inputs: &[] };
 		let mut there = Vec::with_capacity(inputs.len());
 		let _modes = Modes::set();
-		for (tensor, loc) in inputs.iter().zip(&self.locs) {
-			if is_ready(self.isa, tensor.ty.dtype, &tensor.bytes) {
+		for (i, (tensor, loc)) in inputs.iter().zip(&self.locs).enumerate() {
+			let is_lazy = self.lazy.get(i) == Some(&true) && tensor.bytes.as_ptr().cast::<f32>().is_aligned();
+			if is_lazy || is_ready(self.isa, tensor.ty.dtype, &tensor.bytes) {
 				there.push(Some(&tensor.bytes[..]));
 				continue;
 			}

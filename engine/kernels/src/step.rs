@@ -98,6 +98,68 @@ pub(crate) enum Work {
 	},
 }
 
+impl Work {
+	/// What is read, other than by copies.
+	fn reads(&self) -> Vec<Loc> {
+		let after = |then: &[After]| -> Vec<Loc> {
+			let loc = |after: &After| match after {
+				After::AddColumn(loc) | After::MulColumn(loc) | After::AddTensor(loc) => Some(*loc),
+				After::Relu => None,
+			};
+			then.iter().filter_map(loc).collect()
+		};
+		match self {
+			Work::None | Work::Move { .. } => vec![],
+			Work::Program(_, list) => list.iter().map(|(loc, ..)| *loc).collect(),
+			Work::Gemm { left, right, then, .. } => {
+				let mut list = after(then);
+				list.push(*left);
+				if let Right::Computed { from, .. } = right {
+					list.push(*from);
+				}
+				list
+			}
+			Work::Depthwise { left, then, .. } => [vec![*left], after(then)].concat(),
+			Work::Reduce(_, loc, _) | Work::Pool(_, loc) => vec![*loc],
+			Work::Rows(_, list) => list.iter().map(|(loc, _)| *loc).collect(),
+			Work::Reference { operands, .. } => operands.iter().map(|(loc, _)| *loc).collect(),
+		}
+	}
+}
+
+/// Makes copies canonicalise where that spares a pass over inputs or outputs. Gives the inputs, of so many, that need not be
+/// canonical because only such copies read them, and the outputs that are canonical when their step has run.
+pub(crate) fn clean_copies(steps: &mut [Step], inputs: &[TensorType], outputs: &[Loc]) -> (Vec<bool>, Vec<Loc>) {
+	let is_input = |loc: &Loc, i: usize| matches!(loc, Loc::Input(n, _) if *n == i);
+	let mut lazy: Vec<bool> = inputs.iter().map(|ty| ty.dtype == DType::F32).collect();
+	for (i, lazy) in lazy.iter_mut().enumerate() {
+		*lazy &= !outputs.iter().any(|loc| is_input(loc, i));
+		*lazy &= !steps.iter().any(|step| step.work.reads().iter().any(|loc| is_input(loc, i)));
+	}
+	let mut settled = Vec::new();
+	for step in steps.iter_mut().filter(|step| step.ty.dtype == DType::F32) {
+		let (out, all) = (step.out, step.ty.elements());
+		let Work::Move { fill, copies, .. } = &mut step.work else { continue };
+		let reads_input = copies.iter().any(|(_, loc, _)| matches!(loc, Loc::Input(..)));
+		if !reads_input && !outputs.contains(&out) {
+			continue;
+		}
+		let mut are_clean = fill.is_none();
+		for (copy, loc, _) in copies.iter_mut() {
+			let is_clean = copy.make_clean();
+			are_clean &= is_clean;
+			if let (false, Loc::Input(i, _)) = (is_clean, *loc) {
+				lazy.get_mut(i).map(|lazy| *lazy = false).unwrap_or_default();
+			}
+		}
+		let count: usize = copies.iter().map(|(copy, ..)| copy.count()).sum();
+		if are_clean && Some(count as u64) == all {
+			settled.push(out);
+		}
+	}
+	(lazy, settled)
+}
+
 /// One step: it computes one value.
 pub(crate) struct Step {
 	pub(crate) value: ValueId,
@@ -294,7 +356,7 @@ impl Step {
 				}
 				for (copy, from, n) in copies {
 					// SAFETY: see above.
-					copy.run(pool, size, unsafe { memory.bytes(*from, *n) }, to);
+					copy.run(isa, pool, size, unsafe { memory.bytes(*from, *n) }, to);
 				}
 			}
 			Work::Rows(rows, [data, indices]) => {

@@ -127,6 +127,29 @@ fn attention_should_have_the_bits_of_the_reference() {
 	}
 }
 
+/// Inputs that copies alone read, and outputs that they write, with and without others.
+#[test]
+fn copied_inputs_should_have_the_bits_of_the_reference() {
+	let mut rng = Rng(93);
+	let options = options();
+	for round in 0..16 {
+		let mut graph = Graph::default();
+		let caches = [0, 1].map(|_| graph.input(f32s(&[2, 3, 7, 5])));
+		let x = graph.input(f32s(&[2, 3, 2, 5]));
+		let y = graph.push(Op::Unary(if round % 2 == 0 { Unary::Neg } else { Unary::Sqrt }), &[x]);
+		if round & 4 != 0 {
+			graph.push(Op::Unary(Unary::Abs), &[caches[0]]);
+		}
+		let perm = if round & 2 == 0 { vec![0, 1, 2, 3] } else { vec![0, 3, 1, 2] };
+		let long = [&[caches[0], y][..], &[y, caches[1]], &[caches[1], caches[0]]];
+		let long = long.map(|list| graph.push(Op::Concat(Concat { axis: 2 }), list));
+		graph.push(Op::Transpose(Transpose { perm }), &[caches[usize::from(round & 8 != 0)]]);
+		graph.push(Op::Reshape(Reshape { dims: vec![6, 9, 5] }), &[long[0]]);
+		let outputs = 4 + u32::from(round % 3 == 0);
+		assert_same(&graph.model(outputs), &options, &mut rng);
+	}
+}
+
 /// Channels shuffled as ShuffleNet does.
 #[test]
 fn shuffles_should_have_the_bits_of_the_reference() {
