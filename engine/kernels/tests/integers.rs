@@ -342,6 +342,42 @@ fn chains_of_several_types_should_have_the_bits_of_the_reference() {
 	}
 }
 
+/// Floats of all magnitudes to integers, alone and before more.
+#[test]
+fn casts_should_have_the_bits_of_the_reference_on_all_magnitudes() {
+	let mut rng = Rng(38);
+	let n = 5000;
+	let edges =
+		[2_147_483_648.0, 2_147_483_520.0, -2_147_483_648.0, -2_147_483_904.0, 255.5, 256.0, -0.9, -128.5, 127.9];
+	let values: Vec<f32> = (0..n)
+		.map(|i| match i % 3 {
+			0 => f32::from_bits(rng.bits() as u32),
+			1 => rng.pick(&edges),
+			_ => (rng.below(1 << 20) as f32 - (1 << 19) as f32) / 1000.0,
+		})
+		.collect();
+	let x = Tensor::from_f32([n], &values).expect("a tensor");
+	for to in [DType::I32, DType::U8, DType::I8] {
+		for more in [false, true] {
+			let mut graph = Graph::default();
+			let input = graph.input(DType::F32, &[n]);
+			let mut v = graph.push(Op::Cast(Cast { to }), &[input]);
+			if more {
+				v = graph.push(Op::Cast(Cast { to: DType::I32 }), &[v]);
+				v = graph.push(Op::Binary(Binary::Mul), &[v, v]);
+				graph.push(Op::Cast(Cast { to: DType::F32 }), &[v]);
+			}
+			let model = graph.model(1);
+			let expected = evaluate(&model, std::slice::from_ref(&x)).expect("a value");
+			for isa in Isa::available() {
+				let plan = Plan::new(&model, &Options { threads: Threads::new(2), isa }).expect("a plan");
+				assert!(plan.without_kernel().is_empty(), "{:?}", plan.without_kernel());
+				assert_eq!(plan.run(std::slice::from_ref(&x)).expect("a value"), expected, "{to:?} with {isa}");
+			}
+		}
+	}
+}
+
 /// Quotients halfway between integers, beside them, and all magnitudes: a product with the reciprocal must not show.
 #[test]
 fn quantize_should_have_the_bits_of_the_reference_where_quotients_are_halfway() {

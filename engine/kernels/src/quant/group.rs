@@ -231,7 +231,11 @@ impl Draft<'_> {
 		let of = |i: usize| node.inputs.get(i).map(|v| self.ty(*v).dtype);
 		match &node.op {
 			Op::Cast(_) => {
-				matches!((of(0), node.ty.dtype), (Some(DType::I8 | DType::U8 | DType::I32), DType::I32 | DType::F32))
+				matches!(
+					(of(0), node.ty.dtype),
+					(Some(DType::I8 | DType::U8 | DType::I32), DType::I32 | DType::F32)
+						| (Some(DType::F32), DType::I32 | DType::U8 | DType::I8)
+				)
 			}
 			Op::Quantize(_) => is_byte(node.ty.dtype),
 			Op::Binary(op) => match node.ty.dtype {
@@ -289,7 +293,9 @@ impl Draft<'_> {
 		match (&node.op, &node.inputs[..]) {
 			(Op::Cast(_), [x]) => {
 				self.value(*x, depth);
-				if node.ty.dtype == DType::F32 {
+				if self.ty(*x).dtype == DType::F32 {
+					self.codes.push(Code::ToInt(node.ty.dtype));
+				} else if node.ty.dtype == DType::F32 {
 					self.codes.push(Code::ToFloat);
 				}
 			}

@@ -22,6 +22,8 @@ pub(super) trait Ints: Simd {
 	unsafe fn to_f(a: Self::I) -> Self::F;
 	/// Rounded to nearest even. The numbers fit.
 	unsafe fn to_i(a: Self::F) -> Self::I;
+	/// Toward zero; the nearest i32 where that does not fit, 0 for NaN.
+	unsafe fn truncate(a: Self::F) -> Self::I;
 	/// Not below `low`, which NaN becomes, nor above `high`.
 	unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F;
 	/// Whether a lane is larger than this, with either sign.
@@ -79,6 +81,10 @@ impl Ints for Portable {
 	#[inline(always)]
 	unsafe fn to_i(a: Self::F) -> Self::I {
 		a.map(|x| x.round_ties_even() as i32)
+	}
+	#[inline(always)]
+	unsafe fn truncate(a: Self::F) -> Self::I {
+		a.map(|x| x as i32)
 	}
 	#[inline(always)]
 	unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F {
@@ -184,6 +190,16 @@ mod x86 {
 			unsafe { _mm256_cvtps_epi32(a) }
 		}
 		#[inline(always)]
+		unsafe fn truncate(a: Self::F) -> Self::I {
+			unsafe {
+				// What does not fit is the smallest number, which is right for numbers below.
+				let x = _mm256_cvttps_epi32(a);
+				let over = _mm256_castps_si256(_mm256_cmp_ps::<_CMP_GE_OQ>(a, _mm256_set1_ps(2_147_483_648.0)));
+				let x = _mm256_blendv_epi8(x, _mm256_set1_epi32(i32::MAX), over);
+				_mm256_and_si256(x, _mm256_castps_si256(_mm256_cmp_ps::<_CMP_ORD_Q>(a, a)))
+			}
+		}
+		#[inline(always)]
 		unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F {
 			// The instructions give their second operand where one is NaN.
 			unsafe { _mm256_min_ps(_mm256_max_ps(a, low), high) }
@@ -280,6 +296,16 @@ mod x86 {
 		#[inline(always)]
 		unsafe fn to_i(a: Self::F) -> Self::I {
 			unsafe { _mm512_cvtps_epi32(a) }
+		}
+		#[inline(always)]
+		unsafe fn truncate(a: Self::F) -> Self::I {
+			unsafe {
+				// What does not fit is the smallest number, which is right for numbers below.
+				let x = _mm512_cvttps_epi32(a);
+				let over = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(a, _mm512_set1_ps(2_147_483_648.0));
+				let x = _mm512_mask_mov_epi32(x, over, _mm512_set1_epi32(i32::MAX));
+				_mm512_maskz_mov_epi32(_mm512_cmp_ps_mask::<_CMP_ORD_Q>(a, a), x)
+			}
 		}
 		#[inline(always)]
 		unsafe fn clamp(a: Self::F, low: Self::F, high: Self::F) -> Self::F {

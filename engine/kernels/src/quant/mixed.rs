@@ -41,6 +41,8 @@ pub(super) enum Code {
 	},
 	/// i32 to f32.
 	ToFloat,
+	/// f32 to an integer: i32, or a byte.
+	ToInt(DType),
 	/// i32: the two on top become one.
 	Int(Binary),
 	/// f32.
@@ -165,6 +167,29 @@ unsafe fn to_float_body<S: Ints>(call: &Call) {
 	let n = call.n;
 	// SAFETY: as above.
 	unsafe { each!(S, n, |i| S::store(call.y.add(i), S::to_f(S::load_i(call.y.add(i).cast())))) }
+}
+
+kernel!(fn to_int(call: &Call, dtype: DType) = to_int_body);
+
+#[inline(always)]
+unsafe fn to_int_body<S: Ints>(call: &Call, dtype: DType) {
+	let n = call.n;
+	let range = match dtype {
+		DType::I8 => Some((-128.0, 127.0)),
+		DType::U8 => Some((0.0, 255.0)),
+		_ => None,
+	};
+	// SAFETY: as above.
+	unsafe {
+		each!(S, n, |i| {
+			let x = S::truncate(S::load(call.y.add(i)));
+			let x = match range {
+				Some((low, high)) => S::to_i(S::clamp(S::to_f(x), S::splat(low), S::splat(high))),
+				None => x,
+			};
+			S::store_i(call.y.add(i).cast(), S::LANES, x);
+		})
+	}
 }
 
 #[inline(always)]
@@ -450,6 +475,7 @@ impl Mixed {
 						dequantize(isa, &call, from, *signed, zero, operands.float(*scale));
 					}
 					Code::ToFloat => to_float(isa, &call),
+					Code::ToInt(dtype) => to_int(isa, &call, *dtype),
 					Code::Int(op) => int(isa, &call, *op),
 					Code::Float(op) => float(isa, &call, *op),
 					Code::FloatOne(op, i) => float_one(isa, &call, *op, operands.float(*i)),
