@@ -122,6 +122,7 @@ impl Work {
 			Work::Depthwise { left, then, .. } => [vec![*left], after(then)].concat(),
 			Work::Reduce(_, loc, _) | Work::Pool(_, loc) => vec![*loc],
 			Work::Rows(_, list) => list.iter().map(|(loc, _)| *loc).collect(),
+			Work::Integers(job) => job.reads(),
 			Work::Reference { operands, .. } => operands.iter().map(|(loc, _)| *loc).collect(),
 		}
 	}

@@ -92,6 +92,15 @@ impl Job {
 		}
 	}
 
+	/// What is read.
+	pub(crate) fn reads(&self) -> Vec<Loc> {
+		match self {
+			Job::Dots { left, right: Right::Computed(right, _), .. } => vec![left.0, *right],
+			Job::Dots { left, .. } | Job::Depthwise { left, .. } | Job::Maximum { left, .. } => vec![left.0],
+			Job::Mixed { operands, .. } => operands.iter().map(|(loc, _)| *loc).collect(),
+		}
+	}
+
 	/// Runs the step over a value of so many elements.
 	///
 	/// # Safety
