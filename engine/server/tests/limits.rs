@@ -186,7 +186,7 @@ fn new_connection_should_be_served_when_idle_ones_take_all_places() {
 	}
 	let start = Instant::now();
 	assert_eq!(server.put("a", &shade(1), 2000).status, 200);
-	assert!(start.elapsed() < Duration::from_secs(2));
+	assert!(start.elapsed() < Duration::from_secs(10));
 	until("the oldest are closed", || server.counter("connections") <= 8);
 	idle[0].set_read_timeout(Some(Duration::from_secs(5))).unwrap();
 	assert!(matches!(idle[0].read(&mut [0; 64]), Ok(0) | Err(_)));

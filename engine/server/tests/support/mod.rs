@@ -71,7 +71,7 @@ impl Gate {
 
 /// Waits for something that takes other threads some time.
 pub fn until(what: &str, condition: impl Fn() -> bool) {
-	for _ in 0..1000 {
+	for _ in 0..6000 {
 		if condition() {
 			return;
 		}
