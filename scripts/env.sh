@@ -11,9 +11,11 @@ export WASM_BUILD_WORKSPACE_HINT
 
 # Cargo tells one clone's files from another's by their age alone. What was built for another clone must not pass for this one's.
 if [ "$(cat "$CARGO_TARGET_DIR/built-for" 2>/dev/null)" != "$WASM_BUILD_WORKSPACE_HINT" ]; then
+	if [ -d "$CARGO_TARGET_DIR/release" ]; then
+		git -C "$WASM_BUILD_WORKSPACE_HINT" ls-files -z 2>/dev/null |
+			(cd "$WASM_BUILD_WORKSPACE_HINT" && xargs -0 --no-run-if-empty touch --no-create) || true
+	fi
 	mkdir -p "$CARGO_TARGET_DIR"
-	git -C "$WASM_BUILD_WORKSPACE_HINT" ls-files -z 2>/dev/null |
-		(cd "$WASM_BUILD_WORKSPACE_HINT" && xargs -0 --no-run-if-empty touch --no-create) || true
 	printf '%s\n' "$WASM_BUILD_WORKSPACE_HINT" >"$CARGO_TARGET_DIR/built-for"
 fi
 
