@@ -243,8 +243,11 @@ impl Memory<'_> {
 	unsafe fn floats(&self, loc: Loc, len: usize) -> &[f32] {
 		// SAFETY: values are aligned to 64 bytes, and any bits are an f32; the rest is the caller's.
 		unsafe {
-			let bytes = self.bytes(loc, len * 4);
-			std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / 4)
+			match self.bytes(loc, len * 4) {
+				// Nothing has an address of its own, which need not be aligned.
+				[] => &[],
+				bytes => std::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len() / 4),
+			}
 		}
 	}
 
@@ -257,8 +260,10 @@ impl Memory<'_> {
 	unsafe fn floats_mut(&self, loc: Loc, len: usize) -> &mut [f32] {
 		// SAFETY: as above.
 		unsafe {
-			let bytes = self.bytes_mut(loc, len * 4);
-			std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / 4)
+			match self.bytes_mut(loc, len * 4) {
+				[] => &mut [],
+				bytes => std::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len() / 4),
+			}
 		}
 	}
 }
