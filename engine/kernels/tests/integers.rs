@@ -1,64 +1,21 @@
 //! Kernels over integers give the bits of the reference: contractions of bytes with what follows them, pools, and chains that
 //! quantise and dequantise; every instruction set of this machine, several numbers of threads.
 
+mod common;
+
 use assay_kernels::{Isa, Options, Plan, Threads};
 use assay_semantics::{
 	evaluate,
-	ops::{
-		out_type, Binary, Cast, Conv, MatMul, Pad, Pool, PoolKind, Quantize, Reduce, ReduceKind, Reshape, Unary, Window,
-	},
+	ops::{Binary, Cast, Conv, MatMul, Pad, Pool, PoolKind, Quantize, Reduce, ReduceKind, Reshape, Unary, Window},
 	testing::{tensor as hostile, Rng},
-	DType, Model, Names, Node, Op, Tensor, TensorType, ValueId,
+	DType, Model, Op, Tensor, TensorType, ValueId,
 };
+use common::{options, Graph};
 
 const BYTES: [DType; 2] = [DType::U8, DType::I8];
 
-fn options() -> Vec<Options> {
-	let all = [1, 2, 3, 7].map(Threads::new);
-	Isa::available().into_iter().flat_map(|isa| all.clone().map(|threads| Options { threads, isa })).collect()
-}
-
-/// A graph that grows.
-#[derive(Default)]
-struct Graph {
-	nodes: Vec<Node>,
-	weights: Vec<Tensor>,
-}
-
-impl Graph {
-	fn input(&mut self, dtype: DType, dims: &[u32]) -> ValueId {
-		let op = Op::Input(self.nodes.len() as u32);
-		self.nodes.push(Node { op, inputs: vec![], ty: TensorType::new(dtype, dims) });
-		self.nodes.len() as ValueId - 1
-	}
-
-	fn weight(&mut self, tensor: Tensor) -> ValueId {
-		let op = Op::Weight(self.weights.len() as u32);
-		self.nodes.push(Node { op, inputs: vec![], ty: tensor.ty.clone() });
-		self.weights.push(tensor);
-		self.nodes.len() as ValueId - 1
-	}
-
-	fn push(&mut self, op: Op, inputs: &[ValueId]) -> ValueId {
-		let types: Vec<&TensorType> = inputs.iter().map(|v| self.ty(*v)).collect();
-		let ty = out_type(&op, &types).unwrap_or_else(|e| panic!("{op:?} {types:?}: {e}"));
-		self.nodes.push(Node { op, inputs: inputs.to_vec(), ty });
-		self.nodes.len() as ValueId - 1
-	}
-
-	fn ty(&self, v: ValueId) -> &TensorType {
-		&self.nodes[v as usize].ty
-	}
-
-	fn model(self, outputs: u32) -> Model {
-		let inputs = self.nodes.iter().filter(|n| matches!(n.op, Op::Input(_))).count();
-		let names = Names {
-			inputs: vec![String::new(); inputs],
-			outputs: vec![String::new(); outputs as usize],
-			..Default::default()
-		};
-		Model::new(self.nodes, self.weights, outputs, names).expect("a valid model")
-	}
+fn typed(dtype: DType, dims: &[u32]) -> TensorType {
+	TensorType::new(dtype, dims)
 }
 
 /// Random elements; of bytes often the extremes, of f32 often halves, where rounding shows.
@@ -165,9 +122,10 @@ fn convolutions_of_bytes_should_have_the_bits_of_the_reference() {
 	] {
 		for (a, b) in [(0, 1), (1, 1), (0, 0), (1, 0)] {
 			let mut graph = Graph::default();
-			let mut x = graph.input(BYTES[a], &[n, h, w, c]);
+			let mut x = graph.input(typed(BYTES[a], &[n, h, w, c]));
 			let weights = tensor(&mut rng, BYTES[b], &[o, k, k, c / groups]);
-			let weights = if rng.one_in(8) { graph.input(BYTES[b], &weights.ty.dims) } else { graph.weight(weights) };
+			let weights =
+				if rng.one_in(8) { graph.input(typed(BYTES[b], &weights.ty.dims)) } else { graph.weight(weights) };
 			// The border is zeros of the convolution, or a Pad of a zero point.
 			let mut own = border;
 			if rng.one_in(2) {
@@ -207,9 +165,9 @@ fn products_of_bytes_should_have_the_bits_of_the_reference() {
 	] {
 		for (i, j) in [(0, 1), (1, 1), (0, 0), (1, 0)] {
 			let mut graph = Graph::default();
-			let x = graph.input(BYTES[i], &a);
+			let x = graph.input(typed(BYTES[i], &a));
 			let y = match rng.one_in(3) {
-				true => graph.input(BYTES[j], &b),
+				true => graph.input(typed(BYTES[j], &b)),
 				false => graph.weight(tensor(&mut rng, BYTES[j], &b)),
 			};
 			let y = graph.push(Op::MatMul(MatMul), &[x, y]);
@@ -233,7 +191,7 @@ fn sums_should_wrap_when_they_are_too_large() {
 		let mut graph = Graph::default();
 		let full = |dtype, x| Tensor { ty: TensorType::new(dtype, [1, k]), bytes: vec![x; k as usize].into() };
 		let (weights, input) = (full(b, y), full(a, x));
-		let v = graph.input(a, &[1, k]);
+		let v = graph.input(typed(a, &[1, k]));
 		let w = graph.weight(weights);
 		graph.push(Op::MatMul(MatMul), &[v, w]);
 		let model = graph.model(1);
@@ -267,7 +225,7 @@ fn maxima_of_bytes_should_have_the_bits_of_the_reference() {
 				after: vec![border; axes],
 			};
 			let mut graph = Graph::default();
-			let x = graph.input(dtype, &dims);
+			let x = graph.input(typed(dtype, &dims));
 			graph.push(Op::Pool(Pool { kind: PoolKind::Max, kernel: vec![kernel; axes], window }), &[x]);
 			assert_same(&graph.model(1), &options, &mut rng, &[]);
 		}
@@ -280,13 +238,13 @@ fn dequantized(graph: &mut Graph, rng: &mut Rng, x: ValueId, constant: bool, sha
 	if !rng.one_in(4) {
 		let dtype = graph.ty(x).dtype;
 		let zero = tensor(rng, if dtype == DType::I32 { DType::I8 } else { dtype }, shape);
-		let zero = if constant { graph.weight(zero) } else { graph.input(zero.ty.dtype, shape) };
+		let zero = if constant { graph.weight(zero) } else { graph.input(typed(zero.ty.dtype, shape)) };
 		let zero = graph.push(Op::Cast(Cast { to: DType::I32 }), &[zero]);
 		v = graph.push(Op::Binary(Binary::Sub), &[v, zero]);
 	}
 	let v = graph.push(Op::Cast(Cast { to: DType::F32 }), &[v]);
 	let scale = scale(rng, shape);
-	let scale = if constant { graph.weight(scale) } else { graph.input(DType::F32, shape) };
+	let scale = if constant { graph.weight(scale) } else { graph.input(typed(DType::F32, shape)) };
 	graph.push(Op::Binary(Binary::Mul), &[v, scale])
 }
 
@@ -305,7 +263,7 @@ fn chains_of_several_types_should_have_the_bits_of_the_reference() {
 		let shapes = [&[][..], &[1], &last];
 		let mut graph = Graph::default();
 		// Inputs come first.
-		let mut inputs = [0; 3].map(|_| graph.input(rng.pick(&[DType::U8, DType::I8, DType::I32]), &dims));
+		let mut inputs = [0; 3].map(|_| graph.input(typed(rng.pick(&[DType::U8, DType::I8, DType::I32]), &dims)));
 		inputs.iter_mut().for_each(|v| {
 			let shape = rng.pick(&shapes);
 			*v = dequantized(&mut graph, &mut rng, *v, true, shape);
@@ -360,7 +318,7 @@ fn casts_should_have_the_bits_of_the_reference_on_all_magnitudes() {
 	for to in [DType::I32, DType::U8, DType::I8] {
 		for more in [false, true] {
 			let mut graph = Graph::default();
-			let input = graph.input(DType::F32, &[n]);
+			let input = graph.input(typed(DType::F32, &[n]));
 			let mut v = graph.push(Op::Cast(Cast { to }), &[input]);
 			if more {
 				v = graph.push(Op::Cast(Cast { to: DType::I32 }), &[v]);
@@ -402,7 +360,7 @@ fn quantize_should_have_the_bits_of_the_reference_where_quotients_are_halfway() 
 		let x = Tensor::from_f32([n], &values).expect("a tensor");
 		for dtype in BYTES {
 			let mut graph = Graph::default();
-			let input = graph.input(DType::F32, &[n]);
+			let input = graph.input(typed(DType::F32, &[n]));
 			let scale = graph.weight(Tensor::from_f32([], &[step]).expect("a tensor"));
 			let zero = graph.weight(tensor(&mut rng, dtype, &[]));
 			graph.push(Op::Quantize(Quantize { multiply: false }), &[input, scale, zero]);
@@ -426,7 +384,7 @@ fn quantised_networks_should_have_the_bits_of_the_reference() {
 	let options = options();
 	for _ in 0..4 {
 		let mut graph = Graph::default();
-		let x = graph.input(DType::F32, &[2, 13, 11, 3]);
+		let x = graph.input(typed(DType::F32, &[2, 13, 11, 3]));
 		let quantize = |graph: &mut Graph, rng: &mut Rng, v: ValueId, multiply: bool| {
 			let dtype = rng.pick(&BYTES);
 			let scale = Tensor::from_f32([], &[if multiply { 0.003 } else { 0.04 }]).expect("a tensor");

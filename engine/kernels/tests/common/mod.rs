@@ -1,5 +1,8 @@
 //! Graphs that grow, and whether all plans give the bits of the reference for them.
 
+// Each test uses a part of it.
+#![allow(dead_code)]
+
 use assay_kernels::{Isa, Options, Plan, Threads};
 use assay_semantics::{
 	evaluate,
@@ -38,10 +41,14 @@ impl Graph {
 	}
 
 	pub(crate) fn push(&mut self, op: Op, inputs: &[ValueId]) -> ValueId {
-		let types: Vec<&TensorType> = inputs.iter().map(|v| &self.nodes[*v as usize].ty).collect();
-		let ty = out_type(&op, &types).unwrap_or_else(|e| panic!("{op:?}: {e}"));
+		let types: Vec<&TensorType> = inputs.iter().map(|v| self.ty(*v)).collect();
+		let ty = out_type(&op, &types).unwrap_or_else(|e| panic!("{op:?} {types:?}: {e}"));
 		self.nodes.push(Node { op, inputs: inputs.to_vec(), ty });
 		self.nodes.len() as ValueId - 1
+	}
+
+	pub(crate) fn ty(&self, v: ValueId) -> &TensorType {
+		&self.nodes[v as usize].ty
 	}
 
 	pub(crate) fn model(self, outputs: u32) -> Model {
