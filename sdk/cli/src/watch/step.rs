@@ -202,9 +202,10 @@ impl Context {
 		known.challenged_in = match (&known.mine, noted) {
 			(Some(mine), noted) => {
 				let block = u64::from(mine.started);
-				// Stopped between the challenge and its note; or a reorganisation has moved it.
-				if noted.is_none_or(|noted| noted.block != block) {
-					note(Some(Place { block, hash: self.hash(block).await?.unwrap_or_default() }))?;
+				let place = self.hash(block).await?.map(|hash| Place { block, hash });
+				// Stopped between the challenge and its note; or a reorganisation has moved it, be it to a block of that number.
+				if place.is_some() && place != noted {
+					note(place)?;
 				}
 				Some(block)
 			}
