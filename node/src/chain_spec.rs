@@ -1,35 +1,35 @@
 //! The chains that the binary knows by name. Their genesis comes from the runtime's presets, so that a chain is described in
 //! one place only.
 
-use assay_runtime::WASM_BINARY;
+use assay_runtime::{genesis_config_presets::TESTNET_RUNTIME_PRESET, WASM_BINARY};
 use sc_service::{ChainType, Properties};
-
-/// What the names of the network protocols begin with.
-const PROTOCOL_ID: &str = "assay";
 
 /// A chain spec without extensions.
 pub(crate) type ChainSpec = sc_service::GenericChainSpec;
 
 /// One validator, Alice, and a worker, Charlie, who serves the sample model. For one machine.
 pub(crate) fn development() -> Result<ChainSpec, String> {
-	Ok(ChainSpec::builder(code()?, None)
-		.with_name("Assay Development")
-		.with_id("assay_dev")
-		.with_chain_type(ChainType::Development)
-		.with_genesis_config_preset_name(sp_genesis_builder::DEV_RUNTIME_PRESET)
-		.with_protocol_id(PROTOCOL_ID)
-		.with_properties(properties())
-		.build())
+	spec("Assay Development", "assay_dev", ChainType::Development, sp_genesis_builder::DEV_RUNTIME_PRESET)
 }
 
-/// Several validators with well-known keys. For networks that are made to be thrown away.
+/// Four validators and two workers with well-known keys. For networks that are made to be thrown away.
 pub(crate) fn local() -> Result<ChainSpec, String> {
+	spec("Assay Local", "assay_local", ChainType::Local, sp_genesis_builder::LOCAL_TESTNET_RUNTIME_PRESET)
+}
+
+/// The public test network, with the keys of those who take part in it.
+pub(crate) fn testnet() -> Result<ChainSpec, String> {
+	spec("Assay Testnet", "assay_testnet", ChainType::Live, TESTNET_RUNTIME_PRESET)
+}
+
+fn spec(name: &str, id: &str, chain_type: ChainType, preset: &str) -> Result<ChainSpec, String> {
 	Ok(ChainSpec::builder(code()?, None)
-		.with_name("Assay Local")
-		.with_id("assay_local")
-		.with_chain_type(ChainType::Local)
-		.with_genesis_config_preset_name(sp_genesis_builder::LOCAL_TESTNET_RUNTIME_PRESET)
-		.with_protocol_id(PROTOCOL_ID)
+		.with_name(name)
+		.with_id(id)
+		.with_chain_type(chain_type)
+		.with_genesis_config_preset_name(preset)
+		// Networks do not talk to each other's nodes.
+		.with_protocol_id(&id.replace('_', "-"))
 		.with_properties(properties())
 		.build())
 }
@@ -39,8 +39,8 @@ pub(crate) fn from_file(path: &str) -> Result<ChainSpec, String> {
 	let file = std::path::PathBuf::from(path);
 	if !file.is_file() {
 		return Err(format!(
-			"There is no chain called '{path}' and no file of that name. Say --chain dev, --chain local, or --chain and \
-			 the path of a chain spec."
+			"There is no chain called '{path}' and no file of that name. Say --chain dev, --chain local, --chain \
+			 testnet, or --chain and the path of a chain spec."
 		));
 	}
 	ChainSpec::from_json_file(file).map_err(|error| format!("The chain spec '{path}' cannot be read: {error}"))

@@ -42,6 +42,7 @@ impl SubstrateCli for Cli {
 			"dev" => chain_spec::development()?,
 			// Until there is a public network, the local one is what a node joins if it is told nothing else.
 			"" | "local" => chain_spec::local()?,
+			"testnet" => chain_spec::testnet()?,
 			path => chain_spec::from_file(path)?,
 		}))
 	}

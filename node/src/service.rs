@@ -6,12 +6,12 @@ use crate::{
 };
 use assay_primitives::offchain::Settings;
 use assay_runtime::{apis::RuntimeApi, opaque::Block, Hash};
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use sc_client_api::{Backend, BlockBackend};
 use sc_consensus_babe::{BabeBlockImport, BabeLink, SlotProportion};
 use sc_consensus_grandpa::{GrandpaBlockImport, GrandpaPruningFilter, LinkHalf, SharedVoterState};
 use sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging;
-use sc_network::NetworkBackend;
+use sc_network::{NetworkBackend, NetworkEventStream};
 use sc_service::{error::Error, Configuration, PartialComponents, TaskManager, WarpSyncConfig};
 use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
@@ -247,6 +247,12 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	let role = config.role;
 	let node_name = config.network.node_name.clone();
 	let force_authoring = config.force_authoring;
+	let discovery = Discovery {
+		local_addresses: config.network.allow_non_globals_in_dht,
+		public_addresses: config.network.public_addresses.clone(),
+		cache: config.network.net_config_path.clone(),
+		registry: config.prometheus_registry().cloned(),
+	};
 	let enable_grandpa = !config.disable_grandpa;
 	let prometheus_registry = config.prometheus_registry().cloned();
 	let voter_state = SharedVoterState::empty();
@@ -285,6 +291,8 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	let telemetry_handle = telemetry.as_ref().map(Telemetry::handle);
 
 	if role.is_authority() {
+		discover_authorities(&task_manager, client.clone(), network.clone(), &discovery, keystore.clone());
+
 		let proposer = sc_basic_authorship::ProposerFactory::new(
 			task_manager.spawn_handle(),
 			client.clone(),
@@ -339,6 +347,49 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	}
 
 	Ok(task_manager)
+}
+
+/// What finding other validators is told.
+struct Discovery {
+	/// Whether addresses that mean nothing outside of this machine or its network are published, too.
+	local_addresses: bool,
+	/// The addresses that the operator named.
+	public_addresses: Vec<sc_network::Multiaddr>,
+	/// Where the addresses found are kept over a restart.
+	cache: Option<std::path::PathBuf>,
+	/// For metrics.
+	registry: Option<substrate_prometheus_endpoint::Registry>,
+}
+
+/// Publishes this validator's addresses, signed with its key, and stays connected to the others.
+fn discover_authorities(
+	task_manager: &TaskManager,
+	client: Arc<FullClient>,
+	network: Arc<dyn sc_network::service::traits::NetworkService>,
+	discovery: &Discovery,
+	keystore: sp_keystore::KeystorePtr,
+) {
+	let found = network.event_stream("authority-discovery").filter_map(|event| async move {
+		match event {
+			sc_network::Event::Dht(event) => Some(event),
+			_ => None,
+		}
+	});
+	let (worker, _service) = sc_authority_discovery::new_worker_and_service_with_config(
+		sc_authority_discovery::WorkerConfig {
+			publish_non_global_ips: discovery.local_addresses,
+			public_addresses: discovery.public_addresses.clone(),
+			persisted_cache_directory: discovery.cache.clone(),
+			..Default::default()
+		},
+		client,
+		Arc::new(network),
+		Box::pin(found),
+		sc_authority_discovery::Role::PublishAndDiscover(keystore),
+		discovery.registry.clone(),
+		task_manager.spawn_handle(),
+	);
+	task_manager.spawn_handle().spawn("authority-discovery", Some("networking"), worker.run());
 }
 
 /// Starts the engine if it is to run inside the node, and tells the off-chain workers where the engine is and what to do.

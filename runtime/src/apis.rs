@@ -1,14 +1,11 @@
 //! What the node may ask of the runtime.
 
-use crate::{
-	configs::{BABE_GENESIS_EPOCH_CONFIG, EPOCH_SLOTS},
-	genesis_config_presets,
-	opaque::SessionKeys,
-	*,
-};
+use crate::{consensus::BABE_GENESIS_EPOCH_CONFIG, genesis_config_presets, opaque::SessionKeys, *};
 use alloc::vec::Vec;
+use codec::Encode;
 use frame_support::{
 	genesis_builder_helper::{build_state, get_preset},
+	traits::{Get, KeyOwnerProofSystem},
 	view_functions::{ViewFunctionDispatchError, ViewFunctionId},
 	weights::Weight,
 };
@@ -101,7 +98,7 @@ mod api {
 				let epoch_config = Babe::epoch_config().unwrap_or(BABE_GENESIS_EPOCH_CONFIG);
 				sp_consensus_babe::BabeConfiguration {
 					slot_duration: Babe::slot_duration(),
-					epoch_length: EPOCH_SLOTS,
+					epoch_length: pallet_network::SessionSlots::<Runtime>::get(),
 					c: epoch_config.c,
 					authorities: Babe::authorities().to_vec(),
 					randomness: Babe::randomness(),
@@ -121,19 +118,19 @@ mod api {
 				Babe::next_epoch()
 			}
 
-			// Proofs of key ownership serve to report equivocations, which come with offences and validator staking.
 			fn generate_key_ownership_proof(
 				_slot: sp_consensus_babe::Slot,
-				_authority_id: sp_consensus_babe::AuthorityId,
+				authority_id: sp_consensus_babe::AuthorityId,
 			) -> Option<sp_consensus_babe::OpaqueKeyOwnershipProof> {
-				None
+				let proof = Historical::prove((sp_consensus_babe::KEY_TYPE, authority_id))?;
+				Some(sp_consensus_babe::OpaqueKeyOwnershipProof::new(proof.encode()))
 			}
 
 			fn submit_report_equivocation_unsigned_extrinsic(
-				_equivocation_proof: sp_consensus_babe::EquivocationProof<<Block as BlockT>::Header>,
-				_key_owner_proof: sp_consensus_babe::OpaqueKeyOwnershipProof,
+				equivocation_proof: sp_consensus_babe::EquivocationProof<<Block as BlockT>::Header>,
+				key_owner_proof: sp_consensus_babe::OpaqueKeyOwnershipProof,
 			) -> Option<()> {
-				None
+				Babe::submit_unsigned_equivocation_report(equivocation_proof, key_owner_proof.decode()?)
 			}
 		}
 
@@ -147,17 +144,38 @@ mod api {
 			}
 
 			fn submit_report_equivocation_unsigned_extrinsic(
-				_equivocation_proof: sp_consensus_grandpa::EquivocationProof<<Block as BlockT>::Hash, NumberFor<Block>>,
-				_key_owner_proof: sp_consensus_grandpa::OpaqueKeyOwnershipProof,
+				equivocation_proof: sp_consensus_grandpa::EquivocationProof<<Block as BlockT>::Hash, NumberFor<Block>>,
+				key_owner_proof: sp_consensus_grandpa::OpaqueKeyOwnershipProof,
 			) -> Option<()> {
-				None
+				Grandpa::submit_unsigned_equivocation_report(equivocation_proof, key_owner_proof.decode()?)
 			}
 
 			fn generate_key_ownership_proof(
 				_set_id: sp_consensus_grandpa::SetId,
-				_authority_id: sp_consensus_grandpa::AuthorityId,
+				authority_id: sp_consensus_grandpa::AuthorityId,
 			) -> Option<sp_consensus_grandpa::OpaqueKeyOwnershipProof> {
-				None
+				let proof = Historical::prove((sp_consensus_grandpa::KEY_TYPE, authority_id))?;
+				Some(sp_consensus_grandpa::OpaqueKeyOwnershipProof::new(proof.encode()))
+			}
+		}
+
+		impl sp_authority_discovery::AuthorityDiscoveryApi<Block> for Runtime {
+			fn authorities() -> Vec<sp_authority_discovery::AuthorityId> {
+				AuthorityDiscovery::authorities()
+			}
+		}
+
+		impl pallet_staking_runtime_api::StakingApi<Block, Balance, AccountId> for Runtime {
+			fn nominations_quota(balance: Balance) -> u32 {
+				Staking::api_nominations_quota(balance)
+			}
+
+			fn eras_stakers_page_count(era: sp_staking::EraIndex, account: AccountId) -> sp_staking::Page {
+				Staking::api_eras_stakers_page_count(era, account)
+			}
+
+			fn pending_rewards(era: sp_staking::EraIndex, account: AccountId) -> bool {
+				Staking::api_pending_rewards(era, account)
 			}
 		}
 

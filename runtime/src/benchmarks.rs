@@ -26,6 +26,7 @@ frame_benchmarking::define_benchmarks!(
 	[pallet_inference, Inference]
 	[pallet_models, Models]
 	[pallet_multisig, Multisig]
+	[pallet_network, Network]
 	[pallet_proxy, Proxy]
 	[pallet_rewards, Rewards]
 	[pallet_sudo, Sudo]

@@ -1,22 +1,23 @@
 //! How each pallet is set up. Relations between these numbers are asserted by the pallets' `integrity_test`s.
 
-use crate::{weights, wiring, *};
+use crate::{consensus::FeePot, weights, wiring, *};
 use assay_primitives::{BLOCK_MILLIS, DAYS, HOURS, MICRO_OPG, MILLI_OPG, MINUTES, OPG};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{
 	derive_impl, parameter_types,
-	traits::{ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, InstanceFilter, VariantCountOf},
+	traits::{
+		tokens::imbalance::ResolveTo, ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, InstanceFilter, VariantCountOf,
+	},
 	weights::{
 		constants::{ParityDbWeight, WEIGHT_REF_TIME_PER_MILLIS},
 		ConstantMultiplier, Weight,
 	},
-	PalletId,
 };
 use frame_system::limits::{BlockLength, BlockWeights};
 use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
 use scale_info::TypeInfo;
 use sp_runtime::{
-	traits::{AccountIdLookup, Bounded, ConvertInto, OpaqueKeys},
+	traits::{AccountIdLookup, Bounded},
 	FixedPointNumber, Perbill, Permill, Perquintill,
 };
 
@@ -31,8 +32,6 @@ pub const MAX_OUTPUT: u32 = 127 * 1024;
 /// The most bytes in a block: room for 24 transactions of 128 KiB beside the operational quarter, and a block still crosses a
 /// 20 Mbit/s line within its time.
 const MAX_BLOCK_LENGTH: u32 = 4 * 1024 * 1024;
-/// The length of a BABE epoch and of a session, in slots.
-pub const EPOCH_SLOTS: u64 = 10 * MINUTES as u64;
 /// The longest challenge window, in blocks.
 const MAX_WINDOW: BlockNumber = 6 * HOURS;
 /// The longest time for an answer, in blocks.
@@ -41,13 +40,6 @@ const MAX_DEADLINE: BlockNumber = HOURS;
 pub const LONGEST_DISPUTE: BlockNumber = 7 * HOURS;
 /// The allowance for finality, in blocks.
 pub const FINALITY: BlockNumber = 5 * MINUTES;
-
-/// The epoch configuration at genesis. Secondary slots carry a VRF, so that every block brings fresh randomness.
-pub const BABE_GENESIS_EPOCH_CONFIG: sp_consensus_babe::BabeEpochConfiguration =
-	sp_consensus_babe::BabeEpochConfiguration {
-		c: (1, 4),
-		allowed_slots: sp_consensus_babe::AllowedSlots::PrimaryAndSecondaryVRFSlots,
-	};
 
 parameter_types! {
 	/// Longer than the longest deadline: a claim names the hash of the block of its assignment.
@@ -89,51 +81,6 @@ impl pallet_timestamp::Config for Runtime {
 	type WeightInfo = weights::pallet_timestamp::WeightInfo<Runtime>;
 }
 
-impl pallet_babe::Config for Runtime {
-	type EpochDuration = ConstU64<EPOCH_SLOTS>;
-	type ExpectedBlockTime = ConstU64<BLOCK_MILLIS>;
-	type EpochChangeTrigger = pallet_babe::ExternalTrigger;
-	type DisabledValidators = Session;
-	// Babe's calls report equivocations, which nobody can before there are offences.
-	type WeightInfo = ();
-	type MaxAuthorities = ConstU32<100>;
-	type MaxNominators = ConstU32<0>;
-	type KeyOwnerProof = sp_session::MembershipProof;
-	type EquivocationReportSystem = ();
-}
-
-impl pallet_authorship::Config for Runtime {
-	type FindAuthor = pallet_session::FindAccountFromAuthorIndex<Self, Babe>;
-	type EventHandler = ();
-}
-
-impl pallet_session::Config for Runtime {
-	type RuntimeEvent = RuntimeEvent;
-	type ValidatorId = AccountId;
-	type ValidatorIdOf = ConvertInto;
-	type ShouldEndSession = Babe;
-	type NextSessionRotation = Babe;
-	// The validators of genesis stay; electing them by stake comes with a network that has more than ours.
-	type SessionManager = ();
-	type SessionHandler = <opaque::SessionKeys as OpaqueKeys>::KeyTypeIdProviders;
-	type Keys = opaque::SessionKeys;
-	type DisablingStrategy = ();
-	type WeightInfo = weights::pallet_session::WeightInfo<Runtime>;
-	type Currency = Balances;
-	type KeyDeposit = ();
-}
-
-impl pallet_grandpa::Config for Runtime {
-	type RuntimeEvent = RuntimeEvent;
-	// Like Babe's.
-	type WeightInfo = ();
-	type MaxAuthorities = ConstU32<100>;
-	type MaxNominators = ConstU32<0>;
-	type MaxSetIdSessionEntries = ConstU64<0>;
-	type KeyOwnerProof = sp_session::MembershipProof;
-	type EquivocationReportSystem = ();
-}
-
 /// The least balance of an account.
 pub const EXISTENTIAL_DEPOSIT: Balance = MILLI_OPG;
 
@@ -168,8 +115,8 @@ type LengthToFee = ConstantMultiplier<Balance, ConstU128<MICRO_OPG>>;
 
 impl pallet_transaction_payment::Config for Runtime {
 	type RuntimeEvent = RuntimeEvent;
-	// Transaction fees are burned.
-	type OnChargeTransaction = FungibleAdapter<Balances, ()>;
+	// The fees of an era's transactions are what its validators are paid.
+	type OnChargeTransaction = FungibleAdapter<Balances, ResolveTo<FeePot, Balances>>;
 	type WeightToFee = WeightToFee;
 	type LengthToFee = LengthToFee;
 	type FeeMultiplierUpdate =
@@ -217,6 +164,12 @@ pub enum ProxyType {
 	/// Run a worker, but not take its stake out.
 	#[codec(index = 2)]
 	Operator,
+	/// Bond, nominate, validate, set session keys, and move stake between these; what is unbonded stays on the account.
+	#[codec(index = 3)]
+	Staking,
+	/// Vote in the council.
+	#[codec(index = 4)]
+	Governance,
 }
 
 impl InstanceFilter<RuntimeCall> for ProxyType {
@@ -231,6 +184,11 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 				RuntimeCall::Rewards(_) | RuntimeCall::Utility(_) => true,
 				_ => false,
 			},
+			Self::Staking => matches!(
+				call,
+				RuntimeCall::Staking(_) | RuntimeCall::Session(_) | RuntimeCall::VoterList(_) | RuntimeCall::Utility(_)
+			),
+			Self::Governance => matches!(call, RuntimeCall::Council(_) | RuntimeCall::Utility(_)),
 		}
 	}
 
@@ -266,12 +224,6 @@ impl pallet_multisig::Config for Runtime {
 	type BlockNumberProvider = System;
 }
 
-impl pallet_sudo::Config for Runtime {
-	type RuntimeEvent = RuntimeEvent;
-	type RuntimeCall = RuntimeCall;
-	type WeightInfo = weights::pallet_sudo::WeightInfo<Runtime>;
-}
-
 parameter_types! {
 	pub const MaxRoyalty: Permill = Permill::from_percent(30);
 	pub const BurnedShare: Permill = Permill::from_percent(50);
@@ -286,7 +238,6 @@ parameter_types! {
 	pub const BurnedOfBond: Permill = Permill::from_percent(20);
 	/// A tenth of a block.
 	pub const DisputesAgendaWeight: Weight = Weight::from_parts(MAX_BLOCK_WEIGHT.ref_time() / 10, u64::MAX);
-	pub const TreasuryPallet: PalletId = PalletId(*b"assay/ty");
 	/// Two fifths of a block: a job's settlement weighs about a third of the job.
 	pub const AgendaWeight: Weight = Weight::from_parts(MAX_BLOCK_WEIGHT.ref_time() / 5 * 2, u64::MAX);
 }
@@ -336,7 +287,7 @@ impl pallet_rewards::Config for Runtime {
 	type BurnShare = FeeBurn;
 	type TreasuryShare = FeeTreasury;
 	type MaxRoyalty = MaxRoyalty;
-	type TreasuryId = TreasuryPallet;
+	type TreasuryId = governance::TreasuryPallet;
 	type EraLength = ConstU32<HOURS>;
 	type EmissionTotal = ConstU128<{ 100_000_000 * OPG }>;
 	// 96 months of 30.4375 days, in hours.

@@ -1,6 +1,7 @@
 //! Assay's runtime: the state transition function of the chain.
 //!
-//! `configs.rs` says how each pallet is set up, `wiring.rs` how Assay's pallets reach each other, `apis.rs` what the node may ask,
+//! `consensus.rs` says how validators are elected, paid and punished, `governance.rs` who decides, `configs.rs` how every other
+//! pallet is set up, `wiring.rs` how Assay's pallets reach each other, `apis.rs` what the node may ask,
 //! `genesis_config_presets.rs` how a chain starts.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -17,7 +18,9 @@ pub mod apis;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarks;
 pub mod configs;
+pub mod consensus;
 pub mod genesis_config_presets;
+pub mod governance;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "std")]
@@ -30,6 +33,7 @@ pub use assay_primitives::{AccountId, Balance, BlockNumber, Hash, Nonce, Signatu
 pub use try_state::check_invariants;
 
 use alloc::vec::Vec;
+use pallet_session::historical as pallet_session_historical;
 use sp_runtime::{generic, impl_opaque_keys, traits::BlakeTwo256, MultiAddress};
 use sp_version::RuntimeVersion;
 
@@ -76,6 +80,8 @@ pub mod opaque {
 			pub babe: Babe,
 			/// Signs finality votes.
 			pub grandpa: Grandpa,
+			/// Signs the addresses under which other validators find this one.
+			pub authority_discovery: AuthorityDiscovery,
 		}
 	}
 }
@@ -114,6 +120,10 @@ mod runtime {
 	#[runtime::pallet_index(0)]
 	pub type System = frame_system;
 
+	// In the order of their hooks and of their geneses: what sessions ask of others at genesis stands before them.
+	#[runtime::pallet_index(12)]
+	pub type Network = pallet_network;
+
 	#[runtime::pallet_index(1)]
 	pub type Timestamp = pallet_timestamp;
 
@@ -123,17 +133,32 @@ mod runtime {
 	#[runtime::pallet_index(3)]
 	pub type Authorship = pallet_authorship;
 
+	#[runtime::pallet_index(6)]
+	pub type Balances = pallet_balances;
+
+	#[runtime::pallet_index(7)]
+	pub type TransactionPayment = pallet_transaction_payment;
+
+	#[runtime::pallet_index(13)]
+	pub type Staking = pallet_staking;
+
+	#[runtime::pallet_index(14)]
+	pub type VoterList = pallet_bags_list<Instance1>;
+
+	#[runtime::pallet_index(15)]
+	pub type Offences = pallet_offences;
+
+	#[runtime::pallet_index(16)]
+	pub type Historical = pallet_session_historical;
+
 	#[runtime::pallet_index(4)]
 	pub type Session = pallet_session;
 
 	#[runtime::pallet_index(5)]
 	pub type Grandpa = pallet_grandpa;
 
-	#[runtime::pallet_index(6)]
-	pub type Balances = pallet_balances;
-
-	#[runtime::pallet_index(7)]
-	pub type TransactionPayment = pallet_transaction_payment;
+	#[runtime::pallet_index(17)]
+	pub type AuthorityDiscovery = pallet_authority_discovery;
 
 	#[runtime::pallet_index(8)]
 	pub type Utility = pallet_utility;
@@ -143,6 +168,12 @@ mod runtime {
 
 	#[runtime::pallet_index(10)]
 	pub type Multisig = pallet_multisig;
+
+	#[runtime::pallet_index(18)]
+	pub type Council = pallet_collective<Instance1>;
+
+	#[runtime::pallet_index(19)]
+	pub type Treasury = pallet_treasury;
 
 	#[runtime::pallet_index(11)]
 	pub type Sudo = pallet_sudo;

@@ -4,6 +4,7 @@ mod chain;
 mod disputes;
 mod jobs;
 mod relations;
+mod staking;
 
 use crate::*;
 use assay_primitives::{claim, Claim, JobId, ModelHeader, ModelId};
@@ -26,7 +27,7 @@ fn digits() -> ModelId {
 fn with_preset(name: &str, scenario: impl FnOnce()) {
 	let patch = genesis_config_presets::get_preset(&name.into()).expect("a known preset");
 	let mut config = serde_json::to_value(RuntimeGenesisConfig::default()).unwrap();
-	merge(&mut config, serde_json::from_slice(&patch).unwrap());
+	genesis_config_presets::merge(&mut config, serde_json::from_slice(&patch).unwrap());
 	let storage = serde_json::from_value::<RuntimeGenesisConfig>(config).unwrap().build_storage().unwrap();
 	sp_io::TestExternalities::new(storage).execute_with(|| {
 		frame_system::BlockHash::<Runtime>::insert(0, GENESIS);
@@ -34,18 +35,6 @@ fn with_preset(name: &str, scenario: impl FnOnce()) {
 		scenario();
 		check_invariants().expect("the invariants hold");
 	});
-}
-
-/// RFC 7386, as the node does it.
-fn merge(into: &mut serde_json::Value, patch: serde_json::Value) {
-	match (into, patch) {
-		(serde_json::Value::Object(into), serde_json::Value::Object(patch)) => {
-			for (key, value) in patch {
-				merge(into.entry(key).or_insert(serde_json::Value::Null), value);
-			}
-		}
-		(into, patch) => *into = patch,
-	}
 }
 
 /// The service key of a development account's worker.

@@ -11,6 +11,7 @@ pub mod pallet_disputes;
 pub mod pallet_inference;
 pub mod pallet_models;
 pub mod pallet_multisig;
+pub mod pallet_network;
 pub mod pallet_proxy;
 pub mod pallet_rewards;
 pub mod pallet_sudo;
