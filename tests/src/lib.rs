@@ -4,9 +4,11 @@
 //! as a limit after which a process that says nothing is taken for dead.
 
 mod process;
+mod spec;
 mod state;
 
 pub use process::{Cli, CliOutput, Engine, Folder, Local, Node, NodeOptions, Watchtower};
+pub use spec::{raw, spec_of, Spec};
 pub use state::check_invariants;
 
 use anyhow::{bail, Context};

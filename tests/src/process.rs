@@ -21,7 +21,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 const TAIL: usize = 25;
 
 /// A binary of this workspace, next to the running test.
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
 	let test = std::env::current_exe().expect("the test has a path");
 	let folder = test.parent().and_then(Path::parent).expect("the test lies in the target directory");
 	let path = folder.join(name);
@@ -132,15 +132,25 @@ pub struct NodeOptions {
 	pub no_engine: bool,
 	/// A pool with room for more than a test ever sends.
 	pub large_pool: bool,
+	/// How much the pool holds, in KiB, if not what is usual.
+	pub pool_kbytes: Option<usize>,
 	/// A node among others; none: a development chain of its own.
 	pub local: Option<Local>,
 }
 
-/// A node of the chain `local`, with a database and a keystore of its own.
+/// A node of a local network, with a database and a keystore of its own.
 #[derive(Clone, Default)]
 pub struct Local {
-	/// The validator it is, `alice` or `bob`, if any.
+	/// The chain spec; none: the chain `local`.
+	pub spec: Option<PathBuf>,
+	/// The validator it is, such as `alice`, if any.
 	pub validator: Option<&'static str>,
+	/// Whether it is a validator with keys that it makes itself.
+	pub own_keys: bool,
+	/// Whether it talks to those nodes alone that it is told of over RPC.
+	pub reserved: bool,
+	/// Whether it begins with the newest state instead of the first block.
+	pub warp: bool,
 	/// Whether it plays the roles of a worker.
 	pub worker: bool,
 	/// Another node's [`Node::address`].
@@ -176,6 +186,11 @@ impl Node {
 		format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", self.port, self.identity)
 	}
 
+	/// Who it is to other nodes.
+	pub fn identity(&self) -> &str {
+		&self.identity
+	}
+
 	/// Where it listens for JSON-RPC.
 	pub fn url(&self) -> &str {
 		&self.url
@@ -201,9 +216,13 @@ impl Node {
 			None => {
 				command.arg("--dev");
 			}
-			Some(Local { validator, worker, boot, alone }) => {
-				command.args(["--chain", "local", "--unsafe-force-node-key-generation"]);
+			Some(Local { spec, validator, own_keys, reserved, warp, worker, boot, alone }) => {
+				command.arg("--chain").arg(spec.as_deref().unwrap_or(Path::new("local")));
+				command.arg("--unsafe-force-node-key-generation");
 				command.args(validator.map(|name| format!("--{name}")));
+				command.args(own_keys.then_some("--validator"));
+				command.args(reserved.then_some("--reserved-only"));
+				command.args(warp.then_some("--sync=warp"));
 				if *worker {
 					command.args(["--roles", "worker"]);
 				}
@@ -221,7 +240,10 @@ impl Node {
 		// Who is connected finds it again.
 		let rpc_port = self.url.rsplit(':').next().filter(|port| !port.is_empty()).unwrap_or("0");
 		command.args(["--rpc-port", rpc_port, "--listen-addr", &listen, "--no-mdns", "--no-prometheus"]);
-		command.args(["--no-telemetry", "--state-pruning", "archive"]);
+		command.arg("--no-telemetry");
+		if !self.options.local.as_ref().is_some_and(|local| local.warp) {
+			command.args(["--state-pruning", "archive"]);
+		}
 		if let Some(url) = &self.options.engine_url {
 			command.args(["--engine-url", url]);
 		}
@@ -230,6 +252,9 @@ impl Node {
 		}
 		if self.options.large_pool {
 			command.args(["--pool-limit", "100000", "--pool-kbytes", "1000000"]);
+		}
+		if let Some(kbytes) = self.options.pool_kbytes {
+			command.arg("--pool-kbytes").arg(kbytes.to_string());
 		}
 		let mut process = Process::start("assay-node", &mut command, &self.folder.path().join("node.log"));
 		let address = process.wait_for("where its JSON-RPC server listens", |line| {
@@ -240,6 +265,12 @@ impl Node {
 			.wait_for("who it is", |line| Some(line.split("Local node identity is: ").nth(1)?.trim().to_owned()));
 		self.url = format!("ws://{address}");
 		self.process = Some(process);
+	}
+
+	/// Waits until it says something.
+	pub fn wait_for_words(&mut self, words: &str) {
+		let process = self.process.as_mut().expect("the node runs");
+		process.wait_for(words, |line| line.contains(words).then_some(()));
 	}
 
 	/// Starts it again on the same chain, where it knows this node, or nobody. Nobody else may know it.

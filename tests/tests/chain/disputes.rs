@@ -22,7 +22,7 @@ use assay_semantics::{
 use assay_test_engine::resnet;
 use assay_tests::{
 	account, check_invariants, digit_images, digits, digits_request, finalised, finality, follow_job_behind, key,
-	next_block, request, Engine, Folder, Local, Node, NodeOptions, Watchtower,
+	next_block, request, Engine, Folder, Local, Node, NodeOptions, Spec, Watchtower,
 };
 use codec::Encode;
 use std::path::Path;
@@ -44,6 +44,8 @@ struct Network {
 	/// Serves Eve, the honest worker, and the watchtower.
 	engine: Engine,
 	_faulty: Engine,
+	/// Nodes that are started again read it again.
+	_spec: Folder,
 }
 
 impl Network {
@@ -62,14 +64,18 @@ impl Network {
 			engine_url: url.map(Engine::url),
 			..Default::default()
 		};
-		let first = Local { validator: Some("alice"), worker: true, ..Default::default() };
+		let folder = Folder::new(&format!("{theme}-spec"));
+		let spec =
+			Spec { validators: &["Alice", "Bob"], workers: &["Charlie"], session_slots: 200, sessions_per_era: 6 };
+		let spec = Some(spec.write(&folder));
+		let first = Local { spec: spec.clone(), validator: Some("alice"), worker: true, ..Default::default() };
 		let alice = Node::start(&format!("{theme}-alice"), local(first, Some(&engine)));
 		let boot = Some(alice.address());
-		let second = Local { validator: Some("bob"), boot: boot.clone(), ..Default::default() };
+		let second = Local { spec: spec.clone(), validator: Some("bob"), boot: boot.clone(), ..Default::default() };
 		let bob = Node::start(&format!("{theme}-bob"), local(second, None));
-		let third = Local { worker: true, boot, ..Default::default() };
+		let third = Local { spec, worker: true, boot, ..Default::default() };
 		let liar = Node::start(&format!("{theme}-liar"), local(third, Some(&faulty)));
-		let network = Self { alice, bob, liar, engine, _faulty: faulty };
+		let network = Self { alice, bob, liar, engine, _faulty: faulty, _spec: folder };
 		for node in [&network.alice, &network.bob, &network.liar] {
 			finality(&node.chain().await?).await?;
 		}

@@ -5,6 +5,8 @@ mod engine;
 mod hostile;
 mod hundred;
 mod judge;
+mod load;
+mod network;
 mod restart;
 mod tour;
 mod transformer;

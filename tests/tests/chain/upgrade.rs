@@ -1,0 +1,88 @@
+//! A running chain gets this runtime in place of an earlier one. `tests/upgrade` keeps what earlier ones were.
+
+use assay_cli::{
+	chain::{call, Chain},
+	job,
+	types::JobEvent,
+};
+use assay_tests::{
+	check_invariants, digit_images, digits_request, follow_job, key, next_block, request, spec_of, Engine, Folder,
+	Local, Node, NodeOptions,
+};
+use subxt::{dynamic::Value, rpcs::rpc_params};
+
+/// The upgrade is done within so many blocks after it is asked for.
+const LIMIT: usize = 20;
+
+async fn spec_version(chain: &Chain) -> anyhow::Result<u64> {
+	let version: serde_json::Value = chain.raw().request("state_getRuntimeVersion", rpc_params![]).await?;
+	Ok(version["specVersion"].as_u64().unwrap_or_default())
+}
+
+/// What an upgrade must not change: balances, what is reserved or held of them, and the nonces of all accounts; raw.
+async fn accounts(chain: &Chain) -> anyhow::Result<Vec<(String, Option<String>)>> {
+	let prefix = [sp_core::twox_128(b"System"), sp_core::twox_128(b"Account")].concat();
+	let keys = chain.rpc().state_get_keys_paged(&prefix, 1_000, None, None).await?;
+	let mut found = Vec::new();
+	for key in keys {
+		let key = format!("0x{}", hex::encode(key));
+		let value = chain.raw().request("state_getStorage", rpc_params![&key]).await?;
+		found.push((key, value));
+	}
+	Ok(found)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn running_chain_should_be_upgraded_from_the_first_runtime() -> anyhow::Result<()> {
+	let folder = Folder::new("upgrade-spec");
+	let spec = spec_of(&folder, &assay_tests::repository().join("tests/upgrade/1"));
+	let mut engine = Engine::new("upgrade-engine");
+	engine.start();
+	let local = Local { spec: Some(spec), validator: Some("alice"), worker: true, alone: true, ..Default::default() };
+	let options = NodeOptions { local: Some(local), engine_url: Some(engine.url()), ..Default::default() };
+	let node = Node::start("upgrade", options);
+	node.cli().succeed(&["worker", "key", "//Charlie//service", "--insert", "--account", "//Charlie"])?;
+
+	let chain = node.chain().await?;
+	assert_eq!(spec_version(&chain).await?, 1);
+	let bob = key("//Bob");
+	let (image, label) = digit_images().swap_remove(4);
+	// One job is settled before the upgrade, one is open while it happens.
+	let asked = digits_request(&chain, &image, 60).await?;
+	let (first, block) = request(&chain, &bob, &asked).await?;
+	follow_job(&chain, first, block, 60, |event| matches!(event, JobEvent::Settled(_))).await?;
+	let (second, asked_in) = request(&chain, &bob, &asked).await?;
+	follow_job(&chain, second, asked_in, 20, |event| matches!(event, JobEvent::Committed(_))).await?;
+	let stake = |node: &Node| node.cli().succeed(&["worker", "status", "//Charlie"]);
+	let staked = stake(&node)?["bonded"].clone();
+
+	let code = assay_runtime::WASM_BINARY.expect("the runtime is built");
+	let set_code = Value::unnamed_variant("System", [Value::named_variant("set_code", [("code", Value::from_bytes(code))])]);
+	chain.submit(&key("//Alice"), &call("Sudo", "sudo", [("call", set_code)])).await?;
+	let before = accounts(&chain).await?;
+	let mut blocks = chain.follow(chain.best().await?.block_number()).await?;
+	for block in 0.. {
+		assert!(block < LIMIT, "the runtime is the old one after {LIMIT} blocks");
+		next_block(&mut blocks).await?;
+		if spec_version(&chain).await? == u64::from(assay_runtime::VERSION.spec_version) {
+			break;
+		}
+	}
+	let after = accounts(&chain).await?;
+	assert_eq!(before.len(), after.len(), "accounts come or go");
+	let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+	// The author of the blocks since then may have been paid.
+	assert!(changed <= 1, "{changed} accounts changed with the upgrade");
+	check_invariants(&chain).await?;
+
+	// The open job settles under the new rules, what was settled is readable, the worker has what it had, and all goes on.
+	let chain = node.chain().await?;
+	follow_job(&chain, second, asked_in, 80, |event| matches!(event, JobEvent::Settled(_))).await?;
+	let looked = node.cli().succeed(&["job", &first.to_string()])?;
+	assert_eq!(looked["output"]["class"], label, "{looked:#}");
+	assert_eq!(stake(&node)?["bonded"], staked);
+	let (third, block) = request(&chain, &bob, &digits_request(&chain, &image, 60).await?).await?;
+	follow_job(&chain, third, block, 60, |event| matches!(event, JobEvent::Settled(_))).await?;
+	assert!(job::result(&chain, &chain.best().await?, third).await?.is_some());
+	check_invariants(&chain).await
+}
