@@ -116,7 +116,7 @@ def group(name):
 
 
 def forbidden():
-    """For strace: the system calls that the units forbid, and the one with which a program begins."""
+    """For strace: the system calls that the units forbid, sockets, and the call with which a program begins."""
     filters = re.findall(r"^SystemCallFilter=(~?)(.*)$", (DEPLOY / "systemd/assay-node.service").read_text(), re.M)
     for unit in DEPLOY.glob("systemd/*.service"):
         if re.findall(r"^SystemCallFilter=(~?)(.*)$", unit.read_text(), re.M) != filters:
@@ -125,17 +125,21 @@ def forbidden():
     for without, names in filters:
         calls = set().union(*(group(name) for name in names.split()))
         allowed = allowed - calls if without else allowed | calls
-    print("trace=!" + ",".join(f"?{call}" for call in sorted(allowed - {"execve"})))
+    print("trace=!" + ",".join(f"?{call}" for call in sorted(allowed - {"execve", "socket"})))
 
 
-def calls(log, program):
-    """Nothing that the units forbid was called after the program had begun."""
+def calls(log, unit):
+    """After a unit's program had begun, it called nothing that the unit forbids."""
+    text = pathlib.Path(unit).read_text()
+    program = re.search(r"^ExecStart=(\S+)", text, re.M).group(1)
     _, begun, after = pathlib.Path(log).read_text().partition(f'execve("{program}"')
     if not begun:
         fail(f"{log} does not show {program}")
-    made = set(re.findall(r"^\d+ +(\w+)\(", after, re.M)) - {"execve"}
-    if made:
-        fail(f"{program} made system calls that its unit forbids: {sorted(made)}")
+    made = set(re.findall(r"^\d+ +(\w+)\(", after, re.M)) - {"execve", "socket"}
+    families = set(re.findall(r"^\d+ +socket\((\w+)", after, re.M))
+    made |= families - set(re.search(r"^RestrictAddressFamilies=(.*)$", text, re.M).group(1).split())
+    if made or not families:
+        fail(f"{program} made system calls that its unit forbids, or no socket: {sorted(made)}")
 
 
 HELP = {}
