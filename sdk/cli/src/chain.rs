@@ -3,6 +3,7 @@
 //! Everything follows the *best* block, which is what people wait for. A dev chain finalises it one or two blocks later.
 
 use anyhow::{anyhow, bail, Context};
+use assay_primitives::pool::{self, Rejection};
 use codec::{Compact, Decode, Encode};
 use std::{fmt, sync::Arc};
 use subxt::{
@@ -72,6 +73,12 @@ impl std::error::Error for Refused {}
 impl Refused {
 	fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
 		Self { name: Some(name.into()), text: text.into() }
+	}
+}
+
+impl From<&Rejection> for Refused {
+	fn from(rejection: &Rejection) -> Self {
+		Self::new(format!("Transaction.{}", rejection.name), rejection.text())
 	}
 }
 
@@ -351,21 +358,9 @@ impl Chain {
 				.context("the node closed the connection before the transaction was in a block")?;
 			match status.map_err(lost)? {
 				TransactionStatus::InBlock(hash) | TransactionStatus::Finalized(hash) => break hash,
-				TransactionStatus::Invalid => {
-					bail!(Refused::new(
-						"Transaction.Invalid",
-						"the transaction became invalid while it waited; try again"
-					))
-				}
-				TransactionStatus::Dropped => {
-					bail!(Refused::new(
-						"Transaction.Dropped",
-						"the node's pool is full and dropped the transaction; try again later"
-					))
-				}
-				TransactionStatus::Usurped(_) => {
-					bail!(Refused::new("Transaction.Usurped", "another transaction of this account took its place"))
-				}
+				TransactionStatus::Invalid => bail!(given_up("invalid")),
+				TransactionStatus::Dropped => bail!(given_up("dropped")),
+				TransactionStatus::Usurped(_) => bail!(given_up("usurped")),
 				_ => (),
 			}
 		};
@@ -454,43 +449,23 @@ pub fn rejected(error: RpcError) -> anyhow::Error {
 /// Why the pool did not take a transaction, in words.
 pub fn rejection(error: &UserError) -> Refused {
 	let data = error.data.as_ref().map(|data| data.get().trim_matches('"').to_owned()).unwrap_or_default();
-	let refused = |name: &str, text: &str| Refused::new(format!("Transaction.{name}"), text);
-	match error.code {
-		1010 if data.contains("Inability to pay") => {
-			refused("Payment", "the account has too little OPG for the transaction fee; send it some first")
-		}
-		1010 if data.contains("outdated") || data.contains("Stale") => {
-			refused("Stale", "a transaction of this account with the same number is already in a block; try again")
-		}
-		1010 if data.contains("bad signature") => refused(
-			"BadProof",
-			"the signature is not valid on this chain; was the chain restarted or upgraded meanwhile? Try again",
-		),
-		1010 if data.contains("future") => refused("Future", "it is too early for that"),
-		// The one code of its own that the inference pallet has.
-		1010 if data.contains("Custom error: 1") => {
-			refused("OutputSize", "the answer is not as long as the model's outputs are together")
-		}
-		1010 if data.contains("exhaust") => refused("ExhaustsResources", "the transaction is too large for a block"),
-		1010 => Refused {
+	match pool::rejection(error.code, &data) {
+		Some(known) => known.into(),
+		None if error.code == pool::INVALID => Refused {
 			name: None,
 			text: format!("the chain does not accept the transaction: {}", or(&data, &error.message)),
 		},
-		1012 => refused(
-			"Banned",
-			"the node refused this very transaction a moment ago and does not look at it again for now",
-		),
-		1013 => refused("AlreadyImported", "the node has this transaction already"),
-		1014 => refused(
-			"TooLowPriority",
-			"another transaction of this account with the same number waits already; try again",
-		),
-		1016 => refused("ImmediatelyDropped", "the node's pool is full; try again later"),
-		_ => Refused {
+		None => Refused {
 			name: None,
 			text: format!("the node did not take the transaction: {}", or(&data, &error.message)),
 		},
 	}
+}
+
+/// Why the pool gave up a transaction that it had taken, in words.
+fn given_up(status: &str) -> Refused {
+	let unknown = || Refused { name: None, text: format!("the node gave up the transaction: {status}") };
+	pool::given_up(status).map_or_else(unknown, Refused::from)
 }
 
 fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
