@@ -1,5 +1,6 @@
 //! The development chain, end to end. Each test has a node of its own, so they can run side by side.
 
+mod clients;
 mod disputes;
 mod engine;
 mod hostile;
@@ -10,4 +11,3 @@ mod network;
 mod restart;
 mod tour;
 mod transformer;
-mod wallet;
