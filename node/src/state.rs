@@ -2,7 +2,7 @@
 //! node's JSON-RPC.
 
 use assay_primitives::{AccountId, Balance, BlockNumber, ClaimHash, JobId, ModelId, ServiceKey};
-use assay_runtime::{Block, Runtime};
+use assay_runtime::Runtime;
 use codec::{Decode, Encode};
 use frame_support::{
 	storage::StoragePrefixedMap,
@@ -12,8 +12,6 @@ use pallet_disputes::{Disputes, FullBlocks, Node, Nodes, Phase};
 use pallet_inference::{Assigned, Jobs, Stage};
 use pallet_workers::{Served, ServiceKeys, Workers};
 
-/// The header of a block.
-pub(crate) type Header = <Block as sp_runtime::traits::Block>::Header;
 /// What is known of a worker.
 type Record = pallet_workers::WorkerOf<Runtime>;
 
