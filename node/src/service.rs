@@ -2,7 +2,10 @@
 
 use crate::{
 	cli::{EngineChoice, InferencePlan},
-	engine, rpc, worker,
+	client_state::ClientState,
+	engine, metrics, rpc,
+	sealing::{self, Sealing},
+	slashing, worker,
 };
 use assay_primitives::offchain::Settings;
 use assay_runtime::{apis::RuntimeApi, opaque::Block, Hash};
@@ -167,6 +170,7 @@ pub(crate) fn new_partial(config: &Configuration) -> Result<Parts, Error> {
 pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	config: Configuration,
 	plan: InferencePlan,
+	sealing: Option<Sealing>,
 ) -> Result<TaskManager, Error> {
 	// Before anything else runs that would have to be stopped again if the address is taken.
 	let engine_listener = match plan.engine {
@@ -187,7 +191,13 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	let keystore = keystore_container.keystore();
 
 	// Before the first off-chain worker runs.
-	prepare_inference(&config, &plan, engine_listener, &backend, &keystore, &task_manager)?;
+	let engine_url = prepare_inference(&config, &plan, engine_listener, &backend, &keystore, &task_manager)?;
+	worker::say_who_it_is(config.role.is_authority(), &plan.roles, &engine_url, &keystore);
+	slashing::warn_if_disarmed(&ClientState::best(&client));
+	if let (Some(registry), Some(storage)) = (config.prometheus_registry().cloned(), backend.offchain_storage()) {
+		let metrics = metrics::run(registry, client.clone(), keystore.clone(), storage, engine_url);
+		task_manager.spawn_handle().spawn_blocking("operator-metrics", None, metrics);
+	}
 
 	let metrics = Network::register_notification_metrics(config.prometheus_registry());
 	let mut net_config = sc_network::config::FullNetworkConfiguration::<Block, Hash, Network>::new(
@@ -247,11 +257,14 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	let role = config.role;
 	let node_name = config.network.node_name.clone();
 	let force_authoring = config.force_authoring;
-	let enable_grandpa = !config.disable_grandpa;
+	// Blocks on demand are final by themselves.
+	let enable_grandpa = !config.disable_grandpa && sealing.is_none();
 	let prometheus_registry = config.prometheus_registry().cloned();
 	let voter_state = SharedVoterState::empty();
 
+	let (seal_commands, seal_requests) = sealing::commands();
 	let rpc_builder = {
+		let manual = (sealing == Some(Sealing::Manual)).then(|| seal_commands.clone());
 		let client = client.clone();
 		let pool = transaction_pool.clone();
 		let grandpa = rpc::GrandpaDeps {
@@ -264,7 +277,7 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 			),
 		};
 		Box::new(move |subscriptions| {
-			rpc::create(client.clone(), pool.clone(), &grandpa, subscriptions).map_err(Error::Application)
+			rpc::create(client.clone(), pool.clone(), &grandpa, manual.clone(), subscriptions).map_err(Error::Application)
 		})
 	};
 	sc_service::spawn_tasks(sc_service::SpawnTasksParams {
@@ -292,6 +305,23 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 			prometheus_registry.as_ref(),
 			telemetry_handle.clone(),
 		);
+		if let Some(sealing) = sealing {
+			let parts = sealing::Parts {
+				block_import,
+				proposer,
+				select_chain,
+				babe_link,
+				client: client.clone(),
+				pool: transaction_pool.clone(),
+				keystore,
+			};
+			let seal = sealing::seal(parts, seal_requests).map_err(failure)?;
+			task_manager.spawn_essential_handle().spawn_blocking("seal", Some("block-authoring"), seal);
+			let drive = sealing::drive(sealing, client, transaction_pool, seal_commands);
+			task_manager.spawn_essential_handle().spawn("seal-driver", Some("block-authoring"), drive);
+			return Ok(task_manager);
+		}
+		sealing::warn_if_ahead(&client, babe_link.config().slot_duration());
 		let babe = sc_consensus_babe::start_babe(sc_consensus_babe::BabeParams {
 			keystore: keystore.clone(),
 			client,
@@ -341,7 +371,8 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	Ok(task_manager)
 }
 
-/// Starts the engine if it is to run inside the node, and tells the off-chain workers where the engine is and what to do.
+/// Starts the engine if it is to run inside the node, and tells the off-chain workers where the engine is and what to do. The
+/// engine's URL, empty if there is none.
 fn prepare_inference(
 	config: &Configuration,
 	plan: &InferencePlan,
@@ -349,7 +380,7 @@ fn prepare_inference(
 	backend: &FullBackend,
 	keystore: &sp_keystore::KeystorePtr,
 	task_manager: &TaskManager,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
 	let engine_url = match (&plan.engine, engine_listener) {
 		(_, Some(listener)) => {
 			engine::start(listener, &config.data_path.join("models"), task_manager).map_err(failure)?
@@ -371,8 +402,9 @@ fn prepare_inference(
 	let mut storage = backend
 		.offchain_storage()
 		.ok_or_else(|| failure("The database has no room for the settings of off-chain workers."))?;
-	worker::leave_settings(&mut storage, &Settings { engine_url: engine_url.into_bytes(), roles: plan.roles });
-	Ok(())
+	let settings = Settings { engine_url: engine_url.clone().into_bytes(), roles: plan.roles };
+	worker::leave_settings(&mut storage, &settings);
+	Ok(engine_url)
 }
 
 /// An error that is a message and nothing more.
