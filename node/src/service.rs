@@ -28,7 +28,13 @@ type HostFunctions = sp_io::SubstrateHostFunctions;
 type HostFunctions = (sp_io::SubstrateHostFunctions, frame_benchmarking::benchmarking::HostFunctions);
 
 /// Runs the runtime.
-type Executor = sc_executor::WasmExecutor<HostFunctions>;
+pub(crate) type Executor = sc_executor::WasmExecutor<HostFunctions>;
+
+/// What runs the runtime of a chain that has not begun.
+pub(crate) fn executor() -> Executor {
+	Executor::builder().build()
+}
+
 /// The database.
 pub(crate) type FullBackend = sc_service::TFullBackend<Block>;
 /// The chain: blocks, state and a way to call the runtime.
