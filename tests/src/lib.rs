@@ -3,10 +3,12 @@
 //! Nothing here waits for seconds to pass: waits are for events or blocks, and bounded in blocks. The wall clock appears only
 //! as a limit after which a process that says nothing is taken for dead.
 
+mod operator;
 mod process;
 mod state;
 
-pub use process::{Cli, CliOutput, Engine, Folder, Local, Node, NodeOptions, Watchtower};
+pub use operator::{get, Operator};
+pub use process::{free_address, Cli, CliOutput, Engine, Folder, Local, Node, NodeOptions, Watchtower};
 pub use state::check_invariants;
 
 use anyhow::{bail, Context};

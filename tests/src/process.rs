@@ -21,7 +21,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 const TAIL: usize = 25;
 
 /// A binary of this workspace, next to the running test.
-fn binary(name: &str) -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
 	let test = std::env::current_exe().expect("the test has a path");
 	let folder = test.parent().and_then(Path::parent).expect("the test lies in the target directory");
 	let path = folder.join(name);
@@ -134,6 +134,8 @@ pub struct NodeOptions {
 	pub large_pool: bool,
 	/// A node among others; none: a development chain of its own.
 	pub local: Option<Local>,
+	/// More arguments.
+	pub arguments: Vec<String>,
 }
 
 /// A node of the chain `local`, with a database and a keystore of its own.
@@ -181,6 +183,11 @@ impl Node {
 		&self.url
 	}
 
+	/// What it was told to call its base path.
+	pub fn base_path(&self) -> PathBuf {
+		self.folder.path().join("chain")
+	}
+
 	/// What it has logged since it was last started.
 	pub fn log(&self) -> String {
 		self.process.as_ref().map(Process::said).unwrap_or_default()
@@ -215,12 +222,16 @@ impl Node {
 				}
 			}
 		}
-		command.arg("--base-path").arg(self.folder.path().join("chain"));
+		command.arg("--base-path").arg(self.base_path());
 		// Free ports, nothing to the outside, and blocks that stay readable.
 		let listen = format!("/ip4/127.0.0.1/tcp/{}", self.port);
 		// Who is connected finds it again.
 		let rpc_port = self.url.rsplit(':').next().filter(|port| !port.is_empty()).unwrap_or("0");
-		command.args(["--rpc-port", rpc_port, "--listen-addr", &listen, "--no-mdns", "--no-prometheus"]);
+		command.args(["--rpc-port", rpc_port, "--listen-addr", &listen, "--no-mdns"]);
+		if !self.options.arguments.iter().any(|argument| argument == "--prometheus-port") {
+			command.arg("--no-prometheus");
+		}
+		command.args(&self.options.arguments);
 		command.args(["--no-telemetry", "--state-pruning", "archive"]);
 		if let Some(url) = &self.options.engine_url {
 			command.args(["--engine-url", url]);
@@ -263,7 +274,7 @@ impl Node {
 }
 
 /// A port that was free a moment ago, and that the system gives to nobody else soon.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
 	let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
 	listener.local_addr().expect("a bound socket has an address")
 }
