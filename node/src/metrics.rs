@@ -71,7 +71,10 @@ impl Metrics {
 				"assay_demands_unanswered",
 				"Publications and openings that challengers wait for; stake is lost if they do not come",
 			)?,
-			demand_oldest: gauge("assay_demand_oldest_blocks", "The age of the oldest of them, in blocks; 0 if there is none")?,
+			demand_oldest: gauge(
+				"assay_demand_oldest_blocks",
+				"The age of the oldest of them, in blocks; 0 if there is none",
+			)?,
 			deadline: register(
 				Gauge::<I64>::new(
 					"assay_deadline_blocks",
@@ -80,7 +83,10 @@ impl Metrics {
 				registry,
 			)?,
 			offchain_errors: register(
-				CounterVec::new(Opts::new("assay_offchain_errors_total", "Errors of the off-chain workers"), &["kind"])?,
+				CounterVec::new(
+					Opts::new("assay_offchain_errors_total", "Errors of the off-chain workers"),
+					&["kind"],
+				)?,
 				registry,
 			)?,
 			engine_up: gauge("assay_engine_up", "Whether the inference engine said that it is ready when last asked")?,
@@ -110,7 +116,7 @@ impl Metrics {
 		self.worker_stake.reset();
 		for worker in workers {
 			let address = worker.account.to_ss58check();
-			self.worker_stake.with_label_values(&[&address]).set(in_opg(worker.record.bonded));
+			self.worker_stake.with_label_values(&[address.as_str()]).set(in_opg(worker.record.bonded));
 		}
 		Ok(())
 	}
@@ -120,8 +126,12 @@ impl Metrics {
 		use pallet_inference::Event::{Assigned, Committed, Missed};
 		for event in events {
 			match event {
-				RuntimeEvent::Inference(Assigned { worker, .. }) if workers.contains(worker) => self.jobs_assigned.inc(),
-				RuntimeEvent::Inference(Committed { worker, .. }) if workers.contains(worker) => self.jobs_answered.inc(),
+				RuntimeEvent::Inference(Assigned { worker, .. }) if workers.contains(worker) => {
+					self.jobs_assigned.inc()
+				}
+				RuntimeEvent::Inference(Committed { worker, .. }) if workers.contains(worker) => {
+					self.jobs_answered.inc()
+				}
 				RuntimeEvent::Inference(Missed { worker, .. }) if workers.contains(worker) => self.jobs_late.inc(),
 				_ => (),
 			}

@@ -31,9 +31,11 @@ impl Place {
 	/// Looks up the chain and its folders. Makes nothing.
 	pub(crate) fn find<C: SubstrateCli>(&self, cli: &C) -> sc_cli::Result<Files> {
 		if self.shared.is_dev() && self.shared.base_path.is_none() {
-			return Err("With --dev the node keeps its files in a folder that goes when it stops. Say --base-path and the \
+			return Err(
+				"With --dev the node keeps its files in a folder that goes when it stops. Say --base-path and the \
 			            folder that you start it with."
-				.into());
+					.into(),
+			);
 		}
 		let base = self.shared.base_path()?.unwrap_or_else(|| BasePath::from_project("", "", &C::executable_name()));
 		let spec = cli.load_spec(&self.shared.chain_id(self.shared.is_dev()))?;

@@ -89,9 +89,11 @@ impl Sealing {
 	/// Refuses chains on which others rely, and nodes that make no blocks.
 	pub(crate) fn check(chain: &ChainType, is_authority: bool) -> Result<(), String> {
 		if *chain != ChainType::Development {
-			return Err("--sealing is for development chains (--dev) only: on this chain other nodes would refuse such \
+			return Err(
+				"--sealing is for development chains (--dev) only: on this chain other nodes would refuse such \
 			            blocks. Leave it out."
-				.into());
+					.into(),
+			);
 		}
 		if !is_authority {
 			return Err("--sealing needs a node that makes blocks: add --alice (--dev does).".into());
@@ -156,13 +158,9 @@ where
 	let Parts { block_import, proposer, select_chain, babe_link, client, pool, keystore } = parts;
 	let config = sc_consensus_babe::configuration(&*client).map_err(|error| error.to_string())?;
 	let slot_duration = config.slot_duration();
-	let provider = BabeConsensusDataProvider::new(
-		client.clone(),
-		keystore,
-		babe_link.epoch_changes().clone(),
-		config.authorities,
-	)
-	.map_err(|error| error.to_string())?;
+	let provider =
+		BabeConsensusDataProvider::new(client.clone(), keystore, babe_link.epoch_changes().clone(), config.authorities)
+			.map_err(|error| error.to_string())?;
 
 	let last_slot = Arc::new(AtomicU64::new(0));
 	let headers = client.clone();
@@ -176,7 +174,7 @@ where
 			let slot = earliest.max(last_slot.load(Ordering::Relaxed) + 1);
 			last_slot.store(slot, Ordering::Relaxed);
 			let time = slot.saturating_mul(slot_duration.as_millis());
-			Ok((
+			Ok::<_, Box<dyn std::error::Error + Send + Sync>>((
 				sp_consensus_babe::inherents::InherentDataProvider::new(slot.into()),
 				sp_timestamp::InherentDataProvider::new(time.into()),
 			))

@@ -283,7 +283,8 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 			),
 		};
 		Box::new(move |subscriptions| {
-			rpc::create(client.clone(), pool.clone(), &grandpa, manual.clone(), subscriptions).map_err(Error::Application)
+			rpc::create(client.clone(), pool.clone(), &grandpa, manual.clone(), subscriptions)
+				.map_err(Error::Application)
 		})
 	};
 	sc_service::spawn_tasks(sc_service::SpawnTasksParams {

@@ -1,13 +1,10 @@
 //! The chain's state at one block, and what in it concerns an operator. The node reads it from its database, `doctor` through a
 //! node's JSON-RPC.
 
-use assay_primitives::{AccountId, Balance, BlockNumber, ClaimHash, JobId, ModelId, ServiceKey};
+use assay_primitives::{AccountId, BlockNumber, ClaimHash, JobId, ModelId, ServiceKey};
 use assay_runtime::Runtime;
 use codec::{Decode, Encode};
-use frame_support::{
-	storage::StoragePrefixedMap,
-	Blake2_128Concat, StorageHasher,
-};
+use frame_support::{storage::StoragePrefixedMap, Blake2_128Concat, StorageHasher};
 use pallet_disputes::{Disputes, FullBlocks, Node, Nodes, Phase};
 use pallet_inference::{Assigned, Jobs, Stage};
 use pallet_workers::{Served, ServiceKeys, Workers};
@@ -31,7 +28,8 @@ pub(crate) trait State {
 pub(crate) fn read<V: Decode>(state: &dyn State, key: &[u8]) -> Result<Option<V>, String> {
 	let decode = |bytes: Vec<u8>| V::decode(&mut &bytes[..]);
 	state.value(key)?.map(decode).transpose().map_err(|_| {
-		"the chain's runtime stores things in another way than this binary knows: use the binary of that version".to_string()
+		"the chain's runtime stores things in another way than this binary knows: use the binary of that version"
+			.to_string()
 	})
 }
 
@@ -90,7 +88,8 @@ impl Owed {
 pub(crate) fn owed(state: &dyn State, workers: &[Worker]) -> Result<Owed, String> {
 	let mut owed = Owed::default();
 	for worker in workers {
-		let of_worker = [&Assigned::<Runtime>::final_prefix()[..], &Blake2_128Concat::hash(&worker.account.encode())].concat();
+		let of_worker =
+			[&Assigned::<Runtime>::final_prefix()[..], &Blake2_128Concat::hash(&worker.account.encode())].concat();
 		for key in state.keys(&of_worker, MOST)? {
 			let Some(job) = last::<JobId, 8>(&key) else { continue };
 			let job: Option<pallet_inference::JobOf<Runtime>> = read(state, &Jobs::<Runtime>::hashed_key_for(job))?;
@@ -133,11 +132,6 @@ pub(crate) fn has_open_jobs(state: &dyn State) -> Result<bool, String> {
 		|| !state.keys(&Disputes::<Runtime>::final_prefix(), 1)?.is_empty())
 }
 
-/// The stake that open jobs of a worker have set aside, and all of it that can cover jobs.
-pub(crate) fn stake(worker: &Worker) -> (Balance, Balance) {
-	(worker.record.covered, worker.record.bonded)
-}
-
 /// The end of a key whose hasher keeps what it hashed.
 fn last<T: Decode, const N: usize>(key: &[u8]) -> Option<T> {
 	T::decode(&mut key.last_chunk::<N>()?.as_slice()).ok()
@@ -146,6 +140,7 @@ fn last<T: Decode, const N: usize>(key: &[u8]) -> Option<T> {
 #[cfg(test)]
 mod tests {
 	use super::*;
+	use assay_primitives::Balance;
 	use pallet_disputes::{Clock, Dispute};
 	use pallet_inference::{Assignment, Job};
 	use sp_core::H256;
@@ -205,7 +200,7 @@ mod tests {
 		let found = workers(&fake, &[other, key()]).unwrap();
 		assert_eq!(found.len(), 1);
 		assert_eq!((found[0].account.clone(), found[0].served.clone()), (DAVE, vec![H256([9; 32])]));
-		assert_eq!(stake(&found[0]), (0, 1_000));
+		assert_eq!(found[0].record.bonded, 1_000);
 		assert_eq!(owed(&fake, &found).unwrap(), Owed::default());
 		assert!(!has_open_jobs(&fake).unwrap());
 	}
@@ -213,7 +208,8 @@ mod tests {
 	#[test]
 	fn owed_should_be_the_jobs_and_demands_of_ones_own_workers() {
 		let mut fake = with_worker();
-		let assignment = Assignment { worker: DAVE, fee: 1, bond: 2, assigned_at: 10, answer_by: 60, independent: false };
+		let assignment =
+			Assignment { worker: DAVE, fee: 1, bond: 2, assigned_at: 10, answer_by: 60, independent: false };
 		let job: pallet_inference::JobOf<Runtime> = Job {
 			requester: DAVE,
 			nonce: 0,
@@ -236,15 +232,13 @@ mod tests {
 		fake.0.insert(Disputes::<Runtime>::hashed_key_for(claim(1)), dispute(DAVE, Phase::Unpublished(clock)).encode());
 		let published = Phase::Published { trace_root: claim(0), at: 12, full: 0 };
 		fake.0.insert(Disputes::<Runtime>::hashed_key_for(claim(2)), dispute(DAVE, published.clone()).encode());
-		let node: pallet_disputes::NodeOf<Runtime> = Node::Outstanding {
-			demand: Default::default(),
-			bytes: 1,
-			clock: Clock { start: 15, length: 30, full: 0 },
-		};
+		let node: pallet_disputes::NodeOf<Runtime> =
+			Node::Outstanding { demand: Default::default(), bytes: 1, clock: Clock { start: 15, length: 30, full: 0 } };
 		fake.0.insert(Nodes::<Runtime>::hashed_key_for(claim(2), claim(8)), node.encode());
 		// Another's dispute is no concern of Dave.
 		let other = AccountId::new([5; 32]);
-		fake.0.insert(Disputes::<Runtime>::hashed_key_for(claim(3)), dispute(other, Phase::Unpublished(clock)).encode());
+		fake.0
+			.insert(Disputes::<Runtime>::hashed_key_for(claim(3)), dispute(other, Phase::Unpublished(clock)).encode());
 
 		let workers = workers(&fake, &[key()]).unwrap();
 		let expected = Owed { jobs: 1, demands: 2, oldest_demand: Some(15), due_by: Some(45) };

@@ -111,7 +111,10 @@ mod tests {
 	#[test]
 	fn node_should_say_what_it_is() {
 		let words = in_words(true, &Roles { worker: true, responder: true }, "http://127.0.0.1:1", 2);
-		assert!(words.contains("validator") && words.contains("worker") && words.contains("http://127.0.0.1:1"), "{words}");
+		assert!(
+			words.contains("validator") && words.contains("worker") && words.contains("http://127.0.0.1:1"),
+			"{words}"
+		);
 		assert!(in_words(false, &Roles { worker: false, responder: true }, "", 0).contains("responder"));
 		assert!(in_words(false, &Roles::default(), "", 0).contains("serves no models"));
 	}

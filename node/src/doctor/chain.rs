@@ -116,14 +116,17 @@ fn check_history(rpc: &Rpc, findings: &mut Findings) {
 	let Some(number) = rpc.best.checked_sub(longest).filter(|number| *number > 0) else {
 		return findings.ok("history", "the chain is young: all its blocks are needed, and none can be pruned yet");
 	};
-	let block = rpc.text("chain_getBlockHash", json!([number])).and_then(|hash| rpc.call("chain_getBlock", json!([hash])));
+	let block =
+		rpc.text("chain_getBlockHash", json!([number])).and_then(|hash| rpc.call("chain_getBlock", json!([hash])));
 	match block {
 		Ok(Value::Null) => findings.warn(
 			"history",
 			format!("block {number} is pruned, and a dispute can reach back {longest} blocks"),
 			format!("Watchtowers need those blocks: start the node with --blocks-pruning {} or more", 2 * longest),
 		),
-		Ok(_) => findings.ok("history", format!("blocks of the last {longest}, as far as a dispute can reach, are kept")),
+		Ok(_) => {
+			findings.ok("history", format!("blocks of the last {longest}, as far as a dispute can reach, are kept"))
+		}
 		Err(error) => findings.unknown("history", error),
 	}
 }

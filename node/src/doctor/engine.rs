@@ -65,7 +65,11 @@ fn check_model(rpc: &Rpc, url: &str, model: ModelId, infer: bool, findings: &mut
 		Ok(reply) if reply.status == 200 => (),
 		Ok(reply) => {
 			let words = String::from_utf8_lossy(&reply.body).chars().take(200).collect::<String>();
-			return findings.fail("model", format!("0x{id} is served on chain, and the engine does not have it: {words}"), fix());
+			return findings.fail(
+				"model",
+				format!("0x{id} is served on chain, and the engine does not have it: {words}"),
+				fix(),
+			);
 		}
 		Err(error) => return findings.unknown("model", error),
 	}

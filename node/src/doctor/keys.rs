@@ -33,7 +33,10 @@ pub(super) fn check(rpc: &Rpc, files: &Files, settings: Option<&Settings>, findi
 	let troubles = found.iter().filter_map(Entry::trouble).chain(folder_trouble(&files.keystore));
 	let troubles: Vec<_> = troubles.collect();
 	if troubles.is_empty() {
-		findings.ok("keystore", format!("{} keys in {}, for their owner's eyes only", found.len(), files.keystore.display()));
+		findings.ok(
+			"keystore",
+			format!("{} keys in {}, for their owner's eyes only", found.len(), files.keystore.display()),
+		);
 	}
 	for trouble in troubles {
 		findings.fail("keystore", trouble, "Then make new keys if somebody may have read them (`assay-node keys`)");
@@ -49,7 +52,8 @@ pub(super) fn check(rpc: &Rpc, files: &Files, settings: Option<&Settings>, findi
 
 /// The validators whose session keys are here.
 fn check_session(rpc: &Rpc, found: &[Entry], findings: &mut Findings) -> Result<(), String> {
-	let validates = rpc.call("system_nodeRoles", json!([]))?.as_array().is_some_and(|roles| roles.contains(&json!("Authority")));
+	let validates =
+		rpc.call("system_nodeRoles", json!([]))?.as_array().is_some_and(|roles| roles.contains(&json!("Authority")));
 	let active = state::read::<Vec<AccountId>>(rpc, &Validators::<Runtime>::hashed_key())?.unwrap_or_default();
 	let kinds = SessionKeys::key_ids();
 	let mut owners = BTreeSet::new();
@@ -85,7 +89,8 @@ fn check_session(rpc: &Rpc, found: &[Entry], findings: &mut Findings) -> Result<
 			);
 			continue;
 		}
-		let queued = state::read::<Vec<(AccountId, SessionKeys)>>(rpc, &QueuedKeys::<Runtime>::hashed_key())?.unwrap_or_default();
+		let queued = state::read::<Vec<(AccountId, SessionKeys)>>(rpc, &QueuedKeys::<Runtime>::hashed_key())?
+			.unwrap_or_default();
 		let soon = queued.iter().any(|(who, keys)| who == owner && keys.encode() == next.encode());
 		match (active.contains(owner), soon) {
 			(true, true) => findings.ok("session", format!("this node validates for {address}")),
@@ -117,7 +122,11 @@ fn check_session(rpc: &Rpc, found: &[Entry], findings: &mut Findings) -> Result<
 			"Submit session.setKeys from the validator's account",
 		);
 	} else if !validates && own > 0 {
-		findings.warn("session", "there are session keys, and the node runs without --validator", "Restart it with --validator");
+		findings.warn(
+			"session",
+			"there are session keys, and the node runs without --validator",
+			"Restart it with --validator",
+		);
 	} else if !validates {
 		findings.ok("session", "the node is no validator");
 	}
@@ -127,9 +136,12 @@ fn check_session(rpc: &Rpc, found: &[Entry], findings: &mut Findings) -> Result<
 /// Keys that a flag such as --alice has put into the node's memory.
 fn check_memory(rpc: &Rpc, active: &[AccountId], findings: &mut Findings) -> Result<(), String> {
 	for owner in active.iter().take(MOST) {
-		let Some(keys) = state::read::<SessionKeys>(rpc, &NextKeys::<Runtime>::hashed_key_for(owner))? else { continue };
+		let Some(keys) = state::read::<SessionKeys>(rpc, &NextKeys::<Runtime>::hashed_key_for(owner))? else {
+			continue;
+		};
 		if rpc.call("author_hasSessionKeys", json!([hex(&keys.encode())]))? == Value::Bool(true) {
-			findings.ok("session", format!("this node validates for {}, with keys in its memory", owner.to_ss58check()));
+			findings
+				.ok("session", format!("this node validates for {}, with keys in its memory", owner.to_ss58check()));
 			return Ok(());
 		}
 	}
@@ -176,7 +188,10 @@ fn check_service(
 		findings.warn(
 			"worker",
 			format!("the chain does not know the service key {}", hex(key.as_ref())),
-			format!("Announce it with the worker's account (`assay worker key {}`), or remove its file", hex(key.as_ref())),
+			format!(
+				"Announce it with the worker's account (`assay worker key {}`), or remove its file",
+				hex(key.as_ref())
+			),
 		);
 	}
 	for worker in &workers {

@@ -78,7 +78,8 @@ pub(super) fn check_ports(rpc: &Rpc, open: bool, development: bool, findings: &m
 	match rpc.call("system_localListenAddresses", json!([])) {
 		Err(error) => findings.unknown("p2p", error),
 		Ok(addresses) => {
-			let addresses: Vec<&str> = addresses.as_array().into_iter().flatten().filter_map(|address| address.as_str()).collect();
+			let addresses: Vec<&str> =
+				addresses.as_array().into_iter().flatten().filter_map(|address| address.as_str()).collect();
 			let is_local = |address: &&str| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
 			if addresses.iter().all(is_local) && !development {
 				findings.warn(

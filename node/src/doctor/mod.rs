@@ -79,7 +79,11 @@ impl Findings {
 
 	/// What a check that could not be done says: a check must not pass because its question was not answered.
 	fn unknown(&mut self, check: &'static str, error: impl Display) {
-		self.warn(check, format!("this could not be checked: {error}"), "see that --url is your own node and runs here");
+		self.warn(
+			check,
+			format!("this could not be checked: {error}"),
+			"see that --url is your own node and runs here",
+		);
 	}
 
 	fn failures(&self) -> usize {
@@ -108,7 +112,10 @@ impl Doctor {
 		} else {
 			for Finding { level, check, words, fix } in &findings.0 {
 				let level = format!("{level:?}").to_lowercase();
-				println!("{level:<5} {check:<9} {words}{}", fix.as_ref().map_or(String::new(), |fix| format!(". {fix}")));
+				println!(
+					"{level:<5} {check:<9} {words}{}",
+					fix.as_ref().map_or(String::new(), |fix| format!(". {fix}"))
+				);
 			}
 		}
 		match failures {

@@ -37,7 +37,8 @@ impl Entry {
 
 	/// What is wrong with the file, and what to do.
 	pub(crate) fn trouble(&self) -> Option<String> {
-		let trouble = || format!("others can read it (mode {:03o}): chmod 600 '{}'", self.rights(), self.path.display());
+		let trouble =
+			|| format!("others can read it (mode {:03o}): chmod 600 '{}'", self.rights(), self.path.display());
 		(self.mode & 0o077 != 0).then(trouble)
 	}
 

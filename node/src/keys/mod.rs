@@ -138,8 +138,12 @@ impl Generate {
 		println!("Session keys of {address} are in {}, readable by you only:", files.keystore.display());
 		entries.iter().for_each(|entry| println!("  {}  {}", entry.kind, entry.public));
 		print_secrets(&secrets);
-		println!("\nNext, from the account {address}, submit session.setKeys with\n  keys   {keys}\n  proof  {proof}\n");
-		println!("The keys sign from the session after the next on. `assay-node doctor` says whether the chain knows them.");
+		println!(
+			"\nNext, from the account {address}, submit session.setKeys with\n  keys   {keys}\n  proof  {proof}\n"
+		);
+		println!(
+			"The keys sign from the session after the next on. `assay-node doctor` says whether the chain knows them."
+		);
 		if !files.network_key().is_file() {
 			println!(
 				"A validator also needs a network identity: `assay-node key generate-node-key --file '{}'`.",
@@ -147,7 +151,9 @@ impl Generate {
 			);
 		}
 		print_old(&old, "two sessions have begun after that");
-		println!("Keep a copy of the keystore where nobody else can read it. Never run two validators with the same keys.");
+		println!(
+			"Keep a copy of the keystore where nobody else can read it. Never run two validators with the same keys."
+		);
 		Ok(())
 	}
 }
@@ -236,9 +242,11 @@ impl Secret {
 fn check_seed(seed: &str) -> Result<String, String> {
 	let fits = sr25519::Pair::from_string(seed, None).is_ok() && ed25519::Pair::from_string(seed, None).is_ok();
 	if !fits || seed.is_empty() {
-		return Err("The secret is neither a phrase of 12 to 24 words nor 0x and 64 hex digits (//hard derivations may \
+		return Err(
+			"The secret is neither a phrase of 12 to 24 words nor 0x and 64 hex digits (//hard derivations may \
 		            follow)."
-			.into());
+				.into(),
+		);
 	}
 	Ok(seed.into())
 }
@@ -283,9 +291,7 @@ fn make_service_key(keystore: &KeystorePtr, seed: Option<&str>) -> Result<Servic
 	};
 	let pair = service_key::Pair::from_string(seed, None)
 		.map_err(|error| format!("No service key can be made from the secret: {error:?}"))?;
-	keystore
-		.insert(service_key::KEY_TYPE, seed, &pair.public().to_raw_vec())
-		.map_err(|()| not_writable())?;
+	keystore.insert(service_key::KEY_TYPE, seed, &pair.public().to_raw_vec()).map_err(|()| not_writable())?;
 	Ok(pair.public())
 }
 

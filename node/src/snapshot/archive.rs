@@ -58,7 +58,8 @@ pub(super) fn list(database: &Path) -> Result<Vec<(String, u64)>, String> {
 	let mut files = Vec::new();
 	for file in fs::read_dir(database).map_err(unreadable)? {
 		let file = file.map_err(unreadable)?;
-		let name = file.file_name().into_string().map_err(|name| format!("{name:?} is no name of a database's file"))?;
+		let name =
+			file.file_name().into_string().map_err(|name| format!("{name:?} is no name of a database's file"))?;
 		// The lock belongs to the machine.
 		if name == "lock" {
 			continue;
@@ -105,7 +106,8 @@ pub(super) fn read(
 	accept: impl FnOnce(&Description) -> Result<(), String>,
 	progress: &mut Progress,
 ) -> Result<Description, String> {
-	let damaged = |error: &dyn fmt::Display| format!("{} is no whole snapshot: {error}. Take another one.", file.display());
+	let damaged =
+		|error: &dyn fmt::Display| format!("{} is no whole snapshot: {error}. Take another one.", file.display());
 	let input = File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
 	let input = Counting { input, progress };
 	let decoder = zstd::Decoder::new(BufReader::new(input)).map_err(|error| damaged(&error))?;
@@ -159,7 +161,8 @@ pub(super) fn read(
 		return Err(damaged(&"there is something after its end"));
 	}
 	if found != expected || room != 0 {
-		let wrong = expected.iter().find(|(name, sum)| found.get(*name) != Some(*sum)).map_or("a file", |(name, _)| name);
+		let wrong =
+			expected.iter().find(|(name, sum)| found.get(*name) != Some(*sum)).map_or("a file", |(name, _)| name);
 		return Err(damaged(&format!("{wrong} does not have its checksum")));
 	}
 	Ok(description)
@@ -269,8 +272,14 @@ mod tests {
 		fs::write(database.join("lock"), "").unwrap();
 		let bytes = list(&database).unwrap().iter().map(|(_, length)| length).sum();
 		let hash = Hash::repeat_byte;
-		let description =
-			Description { format: FORMAT, chain: "x".into(), genesis: hash(1), best: (9, hash(2)), finalized: (8, hash(3)), bytes };
+		let description = Description {
+			format: FORMAT,
+			chain: "x".into(),
+			genesis: hash(1),
+			best: (9, hash(2)),
+			finalized: (8, hash(3)),
+			bytes,
+		};
 		write(&folder.join("out"), &database, &description, &mut Progress::new("", 0)).unwrap();
 		(folder, description)
 	}
@@ -332,7 +341,15 @@ mod tests {
 	#[test]
 	fn names_that_lead_elsewhere_should_be_refused() {
 		assert_eq!(plain_name("database/table_00_15").as_deref(), Some("table_00_15"));
-		for name in ["table", "database/", "database/..", "database/../x", "database//etc/passwd", "database/a/b", "database/lock"] {
+		for name in [
+			"table",
+			"database/",
+			"database/..",
+			"database/../x",
+			"database//etc/passwd",
+			"database/a/b",
+			"database/lock",
+		] {
 			assert_eq!(plain_name(name), None, "{name}");
 		}
 	}

@@ -2,8 +2,8 @@
 
 use crate::service::executor;
 use assay_runtime::{opaque::Block, Hash};
-use sc_service::{BlocksPruning, BuildGenesisBlock, ChainSpec, DatabaseSource, GenesisBlockBuilder};
 use sc_client_api::{in_mem, Backend};
+use sc_service::{BlocksPruning, BuildGenesisBlock, ChainSpec, DatabaseSource, GenesisBlockBuilder};
 use sp_blockchain::HeaderBackend;
 use sp_runtime::traits::Block as _;
 use std::{path::Path, sync::Arc};

@@ -87,7 +87,8 @@ impl Export {
 		if self.file.exists() {
 			return Err(format!("{} exists. Name another file.", self.file.display()).into());
 		}
-		let written = archive::write(&unfinished, &database, &description, &mut Progress::new("written", description.bytes));
+		let written =
+			archive::write(&unfinished, &database, &description, &mut Progress::new("written", description.bytes));
 		if let Err(error) = written {
 			let _ = fs::remove_file(&unfinished);
 			return Err(error.into());

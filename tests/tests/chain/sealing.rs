@@ -96,7 +96,8 @@ async fn blocks_should_come_when_asked_for_when_sealing_is_manual() -> anyhow::R
 fn sealing_should_be_refused_on_chains_that_others_rely_on() -> anyhow::Result<()> {
 	let folder = Folder::new("sealing-refused");
 	let operator = Operator::of_local(folder.path());
-	let refused = operator.fail(&["--alice", "--sealing", "instant", "--unsafe-force-node-key-generation", "--rpc-port", "0"])?;
+	let refused =
+		operator.fail(&["--alice", "--sealing", "instant", "--unsafe-force-node-key-generation", "--rpc-port", "0"])?;
 	assert!(refused.contains("--dev"), "{refused}");
 	Ok(())
 }
