@@ -8,6 +8,8 @@ mod hundred;
 mod judge;
 mod load;
 mod network;
+mod operator;
 mod restart;
+mod sealing;
 mod tour;
 mod transformer;
