@@ -5,7 +5,7 @@ use assay_primitives::{BLOCK_MILLIS, DAYS, HOURS, MICRO_OPG, MILLI_OPG, MINUTES,
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{
 	derive_impl, parameter_types,
-	traits::{ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, InstanceFilter, VariantCountOf},
+	traits::{ConstBool, ConstU128, ConstU16, ConstU32, ConstU64, ConstU8, InstanceFilter, VariantCountOf},
 	weights::{
 		constants::{ParityDbWeight, WEIGHT_REF_TIME_PER_MILLIS},
 		ConstantMultiplier, Weight,
@@ -316,6 +316,10 @@ impl pallet_models::Config for Runtime {
 	type WeightInfo = weights::pallet_models::WeightInfo<Runtime>;
 }
 
+parameter_types! {
+	pub const DelegationPallet: PalletId = PalletId(*b"assay/dg");
+}
+
 impl pallet_workers::Config for Runtime {
 	type Currency = Balances;
 	type RuntimeHoldReason = RuntimeHoldReason;
@@ -326,13 +330,23 @@ impl pallet_workers::Config for Runtime {
 	type LongestClaim = LongestClaim;
 	type MaxServers = MaxServers;
 	type MaxServed = ConstU32<32>;
+	// Delegators wait for a day, and for four hours more at most.
 	type MaxUnbonding = ConstU32<8>;
+	type SlashingArmed = ConstBool<true>;
+	type SuspensionBlocks = ConstU32<DAYS>;
+	type DelegationId = DelegationPallet;
+	type MinDelegation = ConstU128<{ 10 * OPG }>;
+	// Half of a bond is the worker's own. That is the share of it which exceeds fee and coverage: a lie costs the liar itself
+	// more than it can gain, whoever else pays for it.
+	type MaxLeverage = ConstU32<1>;
+	type MaxSlashRecords = ConstU32<16>;
 	type WeightInfo = weights::pallet_workers::WeightInfo<Runtime>;
 }
 
 impl pallet_rewards::Config for Runtime {
 	type Currency = Balances;
 	type RuntimeHoldReason = RuntimeHoldReason;
+	type Distribute = wiring::Backing;
 	type BurnShare = FeeBurn;
 	type TreasuryShare = FeeTreasury;
 	type MaxRoyalty = MaxRoyalty;
