@@ -168,7 +168,7 @@ pub enum ProxyType {
 	/// Run a worker, but not take its stake out.
 	#[codec(index = 2)]
 	Operator,
-	/// Bond, nominate, validate, set session keys, and move stake between these; what is unbonded stays on the account.
+	/// Bond, nominate, validate, set session keys, delegate to workers; what is unbonded stays on the account.
 	#[codec(index = 3)]
 	Staking,
 	/// Vote in the council.
@@ -183,7 +183,15 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 			Self::Requester => matches!(call, RuntimeCall::Inference(_) | RuntimeCall::Utility(_)),
 			Self::Operator => match call {
 				RuntimeCall::Workers(call) => {
-					!matches!(call, pallet_workers::Call::unbond { .. } | pallet_workers::Call::withdraw { .. })
+					use pallet_workers::Call;
+					!matches!(
+						call,
+						Call::unbond { .. }
+							| Call::withdraw { .. } | Call::withdraw_for { .. }
+							| Call::delegate { .. } | Call::undelegate { .. }
+							| Call::withdraw_delegation { .. }
+							| Call::set_payee { .. }
+					)
 				}
 				RuntimeCall::Rewards(_) | RuntimeCall::Utility(_) => true,
 				_ => false,
