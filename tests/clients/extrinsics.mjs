@@ -38,7 +38,7 @@ const committed = await new Promise((resolve) => {
 /// The length that stands before an encoded transaction takes 1, 2 or 4 bytes; a transaction without a signer, of format 5, follows.
 const isAnswer = (bytes) => bytes[[1, 2, 4][bytes[0] & 3]] === 0x45;
 const body = await client.getBlockBody(committed.block.hash);
-const answer = body.map((bytes) => (typeof bytes === "string" ? Buffer.from(bytes.slice(2), "hex") : bytes)).find(isAnswer);
+const answer = body.find(isAnswer);
 
 const { header, input_names, output_names, artifacts, price, royalty, policy } = record;
 const registration = { header, input_names, output_names, artifacts, price, royalty, policy };

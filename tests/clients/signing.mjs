@@ -16,7 +16,7 @@ const name = ({ decodedCall: { type, value } }) => `${type}.${value.type}`;
 
 /// Signs, submits, and waits until it is final. It may fail on the chain.
 async function attempt(call, who, options) {
-	const sent = await client.submit(hex(await call.sign(who.signer, options)));
+	const sent = await client.submit(await call.sign(who.signer, options));
 	console.error(`block ${sent.block.number}: ${name(call)} ${sent.ok ? "" : "failed"}`);
 	return sent;
 }
