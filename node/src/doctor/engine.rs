@@ -9,6 +9,7 @@ use crate::state::{self, Worker};
 use assay_primitives::{model::byte_len, ModelId};
 use assay_runtime::Runtime;
 use hyper::Method;
+use sp_runtime::traits::{BlakeTwo256, Hash};
 use std::{
 	collections::BTreeSet,
 	time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -92,7 +93,7 @@ fn try_out(rpc: &Rpc, url: &str, model: ModelId) -> Result<String, String> {
 		return Err("its tensors are longer than a job can be".into());
 	};
 	let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
-	let key = hex::encode(sp_core::blake2_256(format!("assay/doctor/{now}").as_bytes()));
+	let key = hex::encode(BlakeTwo256::hash(format!("assay/doctor/{now}").as_bytes()));
 	let address = format!("{url}/assay/v1/jobs/{key}?model={}&wait_ms=2000", hex::encode(model));
 	let start = Instant::now();
 	loop {
