@@ -1,5 +1,6 @@
 //! The development chain, end to end. Each test has a node of its own, so they can run side by side.
 
+mod accounts;
 mod clients;
 mod disputes;
 mod engine;
