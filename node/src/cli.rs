@@ -1,5 +1,6 @@
 //! What can be asked of the node on its command line.
 
+use crate::{doctor::Doctor, keys::KeysCommand, sealing::SealingArgs, snapshot::SnapshotCommand};
 use assay_primitives::offchain::Roles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sc_cli::RunCmd;
@@ -23,12 +24,31 @@ pub(crate) struct Cli {
 	/// What only an Assay node can be told.
 	#[clap(flatten)]
 	pub(crate) inference: InferenceArgs,
+
+	/// When blocks are made, on development chains.
+	#[clap(flatten)]
+	pub(crate) sealing: SealingArgs,
+
+	/// When a full disk stops the node.
+	#[clap(flatten)]
+	pub(crate) storage_monitor: sc_storage_monitor::StorageMonitorParams,
 }
 
 /// Everything but running a node.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-	/// Make, inspect and insert keys.
+	/// Make and list the keys of this node: session keys of a validator, the service key of a worker.
+	#[command(subcommand)]
+	Keys(KeysCommand),
+
+	/// Look at a running node, its engine, its keys and its chain, and say what is wrong.
+	Doctor(Box<Doctor>),
+
+	/// Write a stopped node's database to a file, or read one.
+	#[command(subcommand)]
+	Snapshot(SnapshotCommand),
+
+	/// Make, inspect and insert keys of any kind.
 	#[command(subcommand)]
 	Key(sc_cli::KeySubcommand),
 

@@ -3,14 +3,16 @@
 use crate::{
 	chain_spec,
 	cli::{Cli, Command},
+	sealing::Sealing,
 	service::{self, FullBackend, FullClient},
 };
 use assay_runtime::opaque::Block;
 use sc_cli::SubstrateCli;
 use sc_network::config::NetworkBackendType;
 use sc_service::{ChainSpec, PartialComponents};
+use sc_storage_monitor::StorageMonitorService;
 use sp_runtime::traits::NumberFor;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 impl SubstrateCli for Cli {
 	fn impl_name() -> String {
@@ -53,6 +55,9 @@ pub(crate) fn run() -> sc_cli::Result<()> {
 	let cli = Cli::from_args();
 	match &cli.command {
 		None => run_node(&cli),
+		Some(Command::Keys(command)) => command.run(&cli),
+		Some(Command::Doctor(command)) => command.run(&cli),
+		Some(Command::Snapshot(command)) => command.run(&cli),
 		Some(Command::Key(command)) => command.run(&cli),
 		Some(Command::BuildSpec(command)) => {
 			let runner = cli.create_runner(command)?;
@@ -94,12 +99,24 @@ pub(crate) fn run() -> sc_cli::Result<()> {
 fn run_node(cli: &Cli) -> sc_cli::Result<()> {
 	let runner = cli.create_runner(&cli.run)?;
 	let plan = cli.inference.plan(cli.run.shared_params.is_dev(), runner.config().offchain_worker.enabled)?;
+	let sealing = cli.sealing.sealing;
+	if sealing.is_some() {
+		let config = runner.config();
+		Sealing::check(&config.chain_spec.chain_type(), config.role.is_authority())?;
+	}
+	let storage_monitor = cli.storage_monitor.clone();
 	runner.run_node_until_exit(|config| async move {
 		// One network stack: the other would be a second copy of the whole service in the binary.
 		if matches!(config.network.network_backend, NetworkBackendType::Libp2p) {
 			return Err("This node speaks through litep2p only: leave --network-backend out.".into());
 		}
-		service::start::<sc_network::Litep2pNetworkBackend>(config, plan).map_err(sc_cli::Error::Service)
+		let database = config.database.path().map(Path::to_path_buf);
+		let task_manager = service::start::<sc_network::Litep2pNetworkBackend>(config, plan, sealing)?;
+		if let Some(database) = database {
+			StorageMonitorService::try_spawn(storage_monitor, database, &task_manager.spawn_essential_handle())
+				.map_err(|error| sc_cli::Error::Application(error.into()))?;
+		}
+		Ok(task_manager)
 	})
 }
 

@@ -2,17 +2,28 @@
 //!
 //! [`cli`] says what can be asked of it and [`command`] does it. [`service`] puts a running node together: database, pool,
 //! network, BABE and GRANDPA, and the off-chain workers. [`worker`] is what a worker's operator cares about: which engine,
-//! which roles, which service key. [`engine`] runs an inference engine inside the node, for `--dev`.
+//! which roles, which service key, and [`metrics`] is what it sees of them. [`engine`] runs an inference engine inside the node and
+//! [`sealing`] makes blocks on demand, both for `--dev`. [`keys`], [`doctor`] and [`snapshot`] are for operators.
 
 // The SDK's error type is as large as it is, and errors are rare here.
 #![allow(clippy::result_large_err)]
 
 mod chain_spec;
 mod cli;
+mod client_state;
 mod command;
+mod doctor;
 mod engine;
+mod http;
+mod keys;
+mod metrics;
+mod place;
 mod rpc;
+mod sealing;
 mod service;
+mod slashing;
+mod snapshot;
+mod state;
 mod worker;
 
 use std::process::ExitCode;

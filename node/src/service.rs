@@ -2,7 +2,10 @@
 
 use crate::{
 	cli::{EngineChoice, InferencePlan},
-	engine, rpc, worker,
+	client_state::ClientState,
+	engine, metrics, rpc,
+	sealing::{self, Sealing},
+	slashing, worker,
 };
 use assay_primitives::offchain::Settings;
 use assay_runtime::{apis::RuntimeApi, opaque::Block, Hash};
@@ -25,7 +28,13 @@ type HostFunctions = sp_io::SubstrateHostFunctions;
 type HostFunctions = (sp_io::SubstrateHostFunctions, frame_benchmarking::benchmarking::HostFunctions);
 
 /// Runs the runtime.
-type Executor = sc_executor::WasmExecutor<HostFunctions>;
+pub(crate) type Executor = sc_executor::WasmExecutor<HostFunctions>;
+
+/// What runs the runtime of a chain that has not begun.
+pub(crate) fn executor() -> Executor {
+	Executor::builder().build()
+}
+
 /// The database.
 pub(crate) type FullBackend = sc_service::TFullBackend<Block>;
 /// The chain: blocks, state and a way to call the runtime.
@@ -167,6 +176,7 @@ pub(crate) fn new_partial(config: &Configuration) -> Result<Parts, Error> {
 pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	config: Configuration,
 	plan: InferencePlan,
+	sealing: Option<Sealing>,
 ) -> Result<TaskManager, Error> {
 	// Before anything else runs that would have to be stopped again if the address is taken.
 	let engine_listener = match plan.engine {
@@ -187,7 +197,13 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	let keystore = keystore_container.keystore();
 
 	// Before the first off-chain worker runs.
-	prepare_inference(&config, &plan, engine_listener, &backend, &keystore, &task_manager)?;
+	let engine_url = prepare_inference(&config, &plan, engine_listener, &backend, &keystore, &task_manager)?;
+	worker::say_who_it_is(config.role.is_authority(), &plan.roles, &engine_url, &keystore);
+	slashing::warn_if_disarmed(&ClientState::best(&client));
+	if let (Some(registry), Some(storage)) = (config.prometheus_registry().cloned(), backend.offchain_storage()) {
+		let metrics = metrics::run(registry, client.clone(), keystore.clone(), storage, engine_url);
+		task_manager.spawn_handle().spawn_blocking("operator-metrics", None, metrics);
+	}
 
 	let metrics = Network::register_notification_metrics(config.prometheus_registry());
 	let mut net_config = sc_network::config::FullNetworkConfiguration::<Block, Hash, Network>::new(
@@ -253,11 +269,14 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 		cache: config.network.net_config_path.clone(),
 		registry: config.prometheus_registry().cloned(),
 	};
-	let enable_grandpa = !config.disable_grandpa;
+	// Blocks on demand are final by themselves.
+	let enable_grandpa = !config.disable_grandpa && sealing.is_none();
 	let prometheus_registry = config.prometheus_registry().cloned();
 	let voter_state = SharedVoterState::empty();
 
+	let (seal_commands, seal_requests) = sealing::commands();
 	let rpc_builder = {
+		let manual = (sealing == Some(Sealing::Manual)).then(|| seal_commands.clone());
 		let client = client.clone();
 		let pool = transaction_pool.clone();
 		let grandpa = rpc::GrandpaDeps {
@@ -270,7 +289,8 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 			),
 		};
 		Box::new(move |subscriptions| {
-			rpc::create(client.clone(), pool.clone(), &grandpa, subscriptions).map_err(Error::Application)
+			rpc::create(client.clone(), pool.clone(), &grandpa, manual.clone(), subscriptions)
+				.map_err(Error::Application)
 		})
 	};
 	sc_service::spawn_tasks(sc_service::SpawnTasksParams {
@@ -300,6 +320,23 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 			prometheus_registry.as_ref(),
 			telemetry_handle.clone(),
 		);
+		if let Some(sealing) = sealing {
+			let parts = sealing::Parts {
+				block_import,
+				proposer,
+				select_chain,
+				babe_link,
+				client: client.clone(),
+				pool: transaction_pool.clone(),
+				keystore,
+			};
+			let seal = sealing::seal(parts, seal_requests).map_err(failure)?;
+			task_manager.spawn_essential_handle().spawn_blocking("seal", Some("block-authoring"), seal);
+			let drive = sealing::drive(sealing, client, transaction_pool, seal_commands);
+			task_manager.spawn_essential_handle().spawn("seal-driver", Some("block-authoring"), drive);
+			return Ok(task_manager);
+		}
+		sealing::warn_if_ahead(&client, babe_link.config().slot_duration());
 		let babe = sc_consensus_babe::start_babe(sc_consensus_babe::BabeParams {
 			keystore: keystore.clone(),
 			client,
@@ -392,7 +429,8 @@ fn discover_authorities(
 	task_manager.spawn_handle().spawn("authority-discovery", Some("networking"), worker.run());
 }
 
-/// Starts the engine if it is to run inside the node, and tells the off-chain workers where the engine is and what to do.
+/// Starts the engine if it is to run inside the node, and tells the off-chain workers where the engine is and what to do. The
+/// engine's URL, empty if there is none.
 fn prepare_inference(
 	config: &Configuration,
 	plan: &InferencePlan,
@@ -400,7 +438,7 @@ fn prepare_inference(
 	backend: &FullBackend,
 	keystore: &sp_keystore::KeystorePtr,
 	task_manager: &TaskManager,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
 	let engine_url = match (&plan.engine, engine_listener) {
 		(_, Some(listener)) => {
 			engine::start(listener, &config.data_path.join("models"), task_manager).map_err(failure)?
@@ -422,8 +460,9 @@ fn prepare_inference(
 	let mut storage = backend
 		.offchain_storage()
 		.ok_or_else(|| failure("The database has no room for the settings of off-chain workers."))?;
-	worker::leave_settings(&mut storage, &Settings { engine_url: engine_url.into_bytes(), roles: plan.roles });
-	Ok(())
+	let settings = Settings { engine_url: engine_url.clone().into_bytes(), roles: plan.roles };
+	worker::leave_settings(&mut storage, &settings);
+	Ok(engine_url)
 }
 
 /// An error that is a message and nothing more.

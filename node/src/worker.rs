@@ -1,10 +1,11 @@
 //! What the node tells its off-chain workers, and the service keys they sign with.
 
 use assay_primitives::{
-	offchain::{Settings, SETTINGS_KEY},
+	offchain::{Roles, Settings, SETTINGS_KEY},
 	service_key::{self, KEY_TYPE},
 	ServiceKey,
 };
+use assay_runtime::opaque::SessionKeys;
 use codec::Encode;
 use sc_service::{config::KeystoreConfig, Configuration};
 use sp_core::{
@@ -12,6 +13,7 @@ use sp_core::{
 	offchain::{OffchainStorage, STORAGE_PREFIX},
 };
 use sp_keystore::KeystorePtr;
+use sp_runtime::traits::OpaqueKeys;
 
 /// The secret of the service key with which the worker of the development chain starts.
 const DEV_SERVICE_KEY: &str = "//Charlie//service";
@@ -31,6 +33,29 @@ pub(crate) fn insert_dev_service_key(keystore: &KeystorePtr) -> Result<(), Strin
 	})
 }
 
+/// Says in words what this node is: what it does for the chain, and with which keys and engine.
+pub(crate) fn say_who_it_is(validates: bool, roles: &Roles, engine_url: &str, keystore: &KeystorePtr) {
+	log::info!("🪪 This node {}", in_words(validates, roles, engine_url, service_keys(keystore).len()));
+	if validates {
+		let session = SessionKeys::key_ids().iter().map(|kind| {
+			let found = keystore.keys(*kind).map_or(0, |keys| keys.len());
+			format!("{found} {}", String::from_utf8_lossy(&kind.0))
+		});
+		log::info!("🪪 Session keys in its keystore: {}", session.collect::<Vec<_>>().join(", "));
+	}
+}
+
+fn in_words(validates: bool, roles: &Roles, engine_url: &str, service_keys: usize) -> String {
+	let role = if validates { "makes blocks (validator)" } else { "follows the chain (no validator)" };
+	let work = match (roles.worker, roles.responder) {
+		(true, _) => "answers jobs and defends the answers (worker)",
+		(false, true) => "defends a worker's answers (responder)",
+		(false, false) => return format!("{role} and serves no models."),
+	};
+	let engine = if engine_url.is_empty() { "no engine" } else { engine_url };
+	format!("{role} and {work}, with {service_keys} service keys and the engine {engine}.")
+}
+
 /// The service keys in the keystore.
 fn service_keys(keystore: &KeystorePtr) -> Vec<ServiceKey> {
 	keystore.sr25519_public_keys(KEY_TYPE).into_iter().map(Into::into).collect()
@@ -45,27 +70,23 @@ pub(crate) fn report_service_keys(keystore: &KeystorePtr, config: &Configuration
 	if keys.is_empty() {
 		log::warn!(
 			"🔑 This node is a worker, but its keystore holds no service key, so it cannot sign answers. Make one with \
-			 `assay-node key generate --scheme sr25519`, insert it with `{}` (the secret is asked for), or through the \
-			 RPC method author_insertKey, and announce its public key on chain with `workers.set_service_key` from the \
-			 worker's account. The node need not be restarted.",
-			insert_command(config),
+			 `assay-node keys service{}`, which says how to announce it on chain. The node need not be restarted.",
+			place_of(config),
 		);
 	}
 }
 
-/// The command that inserts a service key into this node's keystore.
-fn insert_command(config: &Configuration) -> String {
-	let keystore = match &config.keystore {
+/// The flag that leads to this node's keystore.
+fn place_of(config: &Configuration) -> String {
+	match &config.keystore {
 		KeystoreConfig::Path { path, .. } => format!(" --keystore-path '{}'", path.display()),
 		KeystoreConfig::InMemory => String::new(),
-	};
-	format!("assay-node key insert --key-type asvc --scheme sr25519{keystore}")
+	}
 }
 
 #[cfg(test)]
 mod tests {
 	use super::*;
-	use assay_primitives::offchain::Roles;
 	use codec::Decode;
 	use sp_core::offchain::storage::InMemOffchainStorage;
 	use sp_keystore::testing::MemoryKeystore;
@@ -85,6 +106,17 @@ mod tests {
 		assert_eq!(settings_in(&storage), Some(on));
 		leave_settings(&mut storage, &Settings::default());
 		assert_eq!(settings_in(&storage), Some(Settings::default()));
+	}
+
+	#[test]
+	fn node_should_say_what_it_is() {
+		let words = in_words(true, &Roles { worker: true, responder: true }, "http://127.0.0.1:1", 2);
+		assert!(
+			words.contains("validator") && words.contains("worker") && words.contains("http://127.0.0.1:1"),
+			"{words}"
+		);
+		assert!(in_words(false, &Roles { worker: false, responder: true }, "", 0).contains("responder"));
+		assert!(in_words(false, &Roles::default(), "", 0).contains("serves no models"));
 	}
 
 	#[test]

@@ -12,6 +12,7 @@ pub mod claim;
 pub mod model;
 pub mod offchain;
 pub mod policy;
+pub mod pool;
 
 pub use claim::{Claim, ClaimHash, CommitmentLocation, Holds, SlashReason};
 pub use model::{ModelHeader, ModelId, TensorType};

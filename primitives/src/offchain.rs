@@ -3,7 +3,10 @@
 use alloc::{format, string::String, vec, vec::Vec};
 use codec::{Decode, Encode};
 use sp_core::offchain::{Duration, Timestamp};
-use sp_runtime::offchain::http::{Method, PendingRequest, Request};
+use sp_runtime::offchain::{
+	http::{Method, PendingRequest, Request},
+	storage::{MutateStorageError, StorageValueRef},
+};
 
 /// The key in persistent off-chain local storage under which the node leaves [`Settings`] at start.
 pub const SETTINGS_KEY: &[u8] = b"assay/offchain/settings";
@@ -24,6 +27,56 @@ pub struct Roles {
 	pub worker: bool,
 	/// Defend their answers: publish and open the traces of those that are challenged.
 	pub responder: bool,
+}
+
+/// What can go wrong for an off-chain worker. Each kind is counted in persistent off-chain local storage, where the node reads
+/// it for its metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ErrorKind {
+	/// What the node told its off-chain workers makes no sense.
+	Settings,
+	/// The engine cannot be reached, is too slow, or has troubles of its own.
+	EngineUnreachable,
+	/// The engine refuses a job, or to defend an answer.
+	EngineRefused,
+	/// The engine's output is not what the model puts out.
+	EngineOutput,
+	/// The transaction pool did not take a message. It may have it already.
+	Pool,
+}
+
+impl ErrorKind {
+	/// All kinds.
+	pub const ALL: [Self; 5] =
+		[Self::Settings, Self::EngineUnreachable, Self::EngineRefused, Self::EngineOutput, Self::Pool];
+
+	/// Its name in metrics.
+	pub const fn name(self) -> &'static str {
+		match self {
+			Self::Settings => "settings",
+			Self::EngineUnreachable => "engine_unreachable",
+			Self::EngineRefused => "engine_refused",
+			Self::EngineOutput => "engine_output",
+			Self::Pool => "pool",
+		}
+	}
+
+	/// The key under which errors of this kind are counted: `assay/offchain/errors/` and the name. The value is an encoded `u64`
+	/// that never falls, also over restarts.
+	pub fn key(self) -> Vec<u8> {
+		[b"assay/offchain/errors/", self.name().as_bytes()].concat()
+	}
+}
+
+/// Counts an error.
+pub fn count_error(kind: ErrorKind) {
+	let key = kind.key();
+	let more = |count: Result<Option<u64>, _>| Ok(count.ok().flatten().unwrap_or_default().saturating_add(1));
+	// Two workers may count at once: then one of them tries again, once.
+	let counter = StorageValueRef::persistent(&key);
+	if let Err(MutateStorageError::<u64, ()>::ConcurrentModification(_)) = counter.mutate(more) {
+		let _ = counter.mutate::<u64, (), _>(more);
+	}
 }
 
 /// The engine has this long to say something, in milliseconds.

@@ -72,7 +72,11 @@ impl frame_system::Config for Runtime {
 	type SystemWeightInfo = weights::frame_system::WeightInfo<Runtime>;
 	type ExtensionsWeightInfo = weights::frame_system_extensions::WeightInfo<Runtime>;
 	type MaxConsumers = ConstU32<64>;
+	type SingleBlockMigrations = Migrations;
 }
+
+/// What this version changes of the state that an earlier one left.
+type Migrations = (pallet_workers::migrations::MigrateV1ToV2<Runtime>,);
 
 impl pallet_timestamp::Config for Runtime {
 	type Moment = u64;
@@ -164,7 +168,7 @@ pub enum ProxyType {
 	/// Run a worker, but not take its stake out.
 	#[codec(index = 2)]
 	Operator,
-	/// Bond, nominate, validate, set session keys, and move stake between these; what is unbonded stays on the account.
+	/// Bond, nominate, validate, set session keys, delegate to workers; what is unbonded stays on the account.
 	#[codec(index = 3)]
 	Staking,
 	/// Vote in the council.
@@ -179,7 +183,15 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 			Self::Requester => matches!(call, RuntimeCall::Inference(_) | RuntimeCall::Utility(_)),
 			Self::Operator => match call {
 				RuntimeCall::Workers(call) => {
-					!matches!(call, pallet_workers::Call::unbond { .. } | pallet_workers::Call::withdraw { .. })
+					use pallet_workers::Call;
+					!matches!(
+						call,
+						Call::unbond { .. }
+							| Call::withdraw { .. } | Call::withdraw_for { .. }
+							| Call::delegate { .. } | Call::undelegate { .. }
+							| Call::withdraw_delegation { .. }
+							| Call::set_payee { .. }
+					)
 				}
 				RuntimeCall::Rewards(_) | RuntimeCall::Utility(_) => true,
 				_ => false,
@@ -267,6 +279,10 @@ impl pallet_models::Config for Runtime {
 	type WeightInfo = weights::pallet_models::WeightInfo<Runtime>;
 }
 
+parameter_types! {
+	pub const DelegationPallet: PalletId = PalletId(*b"assay/dg");
+}
+
 impl pallet_workers::Config for Runtime {
 	type Currency = Balances;
 	type RuntimeHoldReason = RuntimeHoldReason;
@@ -277,13 +293,23 @@ impl pallet_workers::Config for Runtime {
 	type LongestClaim = LongestClaim;
 	type MaxServers = MaxServers;
 	type MaxServed = ConstU32<32>;
+	// Delegators wait for a day, and for four hours more at most.
 	type MaxUnbonding = ConstU32<8>;
+	type SlashingArmed = pallet_network::SlashingArmed<Runtime>;
+	type SuspensionBlocks = ConstU32<DAYS>;
+	type DelegationId = DelegationPallet;
+	type MinDelegation = ConstU128<{ 10 * OPG }>;
+	// Half of a bond is the worker's own. That is the share of it which exceeds fee and coverage: a lie costs the liar itself
+	// more than it can gain, whoever else pays for it.
+	type MaxLeverage = ConstU32<1>;
+	type MaxSlashRecords = ConstU32<16>;
 	type WeightInfo = weights::pallet_workers::WeightInfo<Runtime>;
 }
 
 impl pallet_rewards::Config for Runtime {
 	type Currency = Balances;
 	type RuntimeHoldReason = RuntimeHoldReason;
+	type Distribute = wiring::Backing;
 	type BurnShare = FeeBurn;
 	type TreasuryShare = FeeTreasury;
 	type MaxRoyalty = MaxRoyalty;

@@ -205,6 +205,40 @@ impl pallet_workers::StakeObserver<AccountId, Balance> for ActiveStake {
 	fn active_stake_changed(worker: &AccountId, stake: Balance) {
 		Rewards::set_active_stake(worker, stake)
 	}
+
+	fn settle(worker: &AccountId) {
+		Rewards::payout_all(worker)
+	}
+
+	fn settle_weight() -> Weight {
+		<weights::pallet_rewards::WeightInfo<Runtime> as pallet_rewards::WeightInfo>::payout_all()
+	}
+}
+
+/// Delegators share what their worker earns.
+pub struct Backing;
+
+impl pallet_rewards::Distribute<AccountId, pallet_rewards::CreditOf<Runtime>> for Backing {
+	fn distribute(
+		worker: &AccountId,
+		credit: pallet_rewards::CreditOf<Runtime>,
+	) -> Result<(), pallet_rewards::CreditOf<Runtime>> {
+		Workers::distribute(worker, credit)
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_sharing(worker: &AccountId) {
+		use assay_primitives::OPG;
+		use frame_support::traits::fungible::Mutate;
+		let (delegator, stake) = (AccountId::from([0xde; 32]), 10_000 * OPG);
+		for who in [worker, &delegator] {
+			let _ = crate::Balances::mint_into(who, 2 * stake);
+		}
+		let origin = |who: &AccountId| crate::RuntimeOrigin::signed(who.clone());
+		Workers::bond(origin(worker), stake).expect("the account is endowed");
+		Workers::set_commission(origin(worker), sp_runtime::Perbill::from_percent(10)).expect("it is a worker");
+		Workers::delegate(origin(&delegator), worker.clone(), stake).expect("the worker takes delegations");
+	}
 }
 
 /// Answers, as disputes see them.

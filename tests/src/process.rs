@@ -136,6 +136,8 @@ pub struct NodeOptions {
 	pub pool_kbytes: Option<usize>,
 	/// A node among others; none: a development chain of its own.
 	pub local: Option<Local>,
+	/// More arguments.
+	pub arguments: Vec<String>,
 }
 
 /// A node of a local network, with a database and a keystore of its own.
@@ -196,6 +198,11 @@ impl Node {
 		&self.url
 	}
 
+	/// What it was told to call its base path.
+	pub fn base_path(&self) -> PathBuf {
+		self.folder.path().join("chain")
+	}
+
 	/// What it has logged since it was last started.
 	pub fn log(&self) -> String {
 		self.process.as_ref().map(Process::said).unwrap_or_default()
@@ -234,12 +241,16 @@ impl Node {
 				}
 			}
 		}
-		command.arg("--base-path").arg(self.folder.path().join("chain"));
+		command.arg("--base-path").arg(self.base_path());
 		// Free ports, nothing to the outside, and blocks that stay readable.
 		let listen = format!("/ip4/127.0.0.1/tcp/{}", self.port);
 		// Who is connected finds it again.
 		let rpc_port = self.url.rsplit(':').next().filter(|port| !port.is_empty()).unwrap_or("0");
-		command.args(["--rpc-port", rpc_port, "--listen-addr", &listen, "--no-mdns", "--no-prometheus"]);
+		command.args(["--rpc-port", rpc_port, "--listen-addr", &listen, "--no-mdns"]);
+		if !self.options.arguments.iter().any(|argument| argument == "--prometheus-port") {
+			command.arg("--no-prometheus");
+		}
+		command.args(&self.options.arguments);
 		command.arg("--no-telemetry");
 		if !self.options.local.as_ref().is_some_and(|local| local.warp) {
 			command.args(["--state-pruning", "archive"]);
@@ -282,6 +293,21 @@ impl Node {
 		self.restart();
 	}
 
+	/// Writes the raw spec of its chain, which names these addresses of nodes: all that a light client is told.
+	pub fn spec(&self, boot_nodes: &[String]) -> PathBuf {
+		let chain = if self.options.local.is_some() { "local" } else { "dev" };
+		let path = self.folder.path().join("raw.json");
+		let mut command = Command::new(binary("assay-node"));
+		command.args(["export-chain-spec", "--raw", "--chain", chain, "--output"]).arg(&path);
+		let exported = command.output().expect("the node can be started");
+		assert!(exported.status.success(), "no spec of {chain}: {}", String::from_utf8_lossy(&exported.stderr));
+		let spec = fs::read(&path).expect("the node has written the spec");
+		let mut spec: Value = serde_json::from_slice(&spec).expect("a chain spec is JSON");
+		spec["bootNodes"] = boot_nodes.into();
+		fs::write(&path, spec.to_string()).expect("the spec can be written again");
+		path
+	}
+
 	/// A connection to it.
 	pub async fn chain(&self) -> anyhow::Result<Chain> {
 		Chain::connect(&self.url).await
@@ -294,7 +320,7 @@ impl Node {
 }
 
 /// A port that was free a moment ago, and that the system gives to nobody else soon.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
 	let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
 	listener.local_addr().expect("a bound socket has an address")
 }

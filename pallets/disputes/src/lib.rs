@@ -87,10 +87,6 @@ pub use weights::WeightInfo;
 pub const CLEAN_UP: u32 = 16;
 /// The most entries that a view function lists.
 pub const VIEW_LIMIT: usize = 256;
-/// The pool's code for a publication that the judge refuses.
-pub const REFUSED_PUBLICATION: u8 = 2;
-/// The pool's code for an opening that the judge refuses.
-pub const REFUSED_OPENING: u8 = 3;
 
 #[frame_support::pallet]
 pub mod pallet {
@@ -101,7 +97,10 @@ pub mod pallet {
 		types::Task,
 	};
 	use alloc::vec::Vec;
-	use assay_primitives::{ClaimHash, JobId, ServiceSignature};
+	use assay_primitives::{
+		pool::{REFUSED_OPENING, REFUSED_PUBLICATION},
+		ClaimHash, JobId, ServiceSignature,
+	};
 	use frame_support::{
 		dispatch::DispatchClass,
 		pallet_prelude::*,

@@ -7,7 +7,10 @@
 use crate::{payload, traits::Claims, Call, Config, Disputes, FullBlocks, Node, Nodes, Pallet, Phase};
 use alloc::{collections::BTreeMap, format, string::String, vec::Vec};
 use assay_primitives::{
-	offchain::{ask_engine, engine_deadline, engine_reply, hex, Reply, Settings, ENGINE_WAIT_MILLIS, SETTINGS_KEY},
+	offchain::{
+		ask_engine, count_error, engine_deadline, engine_reply, hex, ErrorKind, Reply, Settings, ENGINE_WAIT_MILLIS,
+		SETTINGS_KEY,
+	},
 	ClaimHash, ServiceKey,
 };
 use frame_support::traits::Get;
@@ -45,6 +48,7 @@ impl<T: Config> Pallet<T> {
 		}
 		let Ok(engine) = core::str::from_utf8(&settings.engine_url) else {
 			log::error!(target: LOG, "the engine URL is not UTF-8: start the node with another --engine-url");
+			count_error(ErrorKind::Settings);
 			return;
 		};
 		let keys = ServiceKey::all();
@@ -118,6 +122,7 @@ impl<T: Config> Pallet<T> {
 					"claim {claim:?} is challenged, and the engine refuses {what} ({code}: {why}); the bond is lost after block {until:?}: \
 					 see that the engine has the model",
 				);
+				count_error(ErrorKind::EngineRefused);
 				return;
 			}
 			Err(Reply::Failed(why)) => {
@@ -126,6 +131,7 @@ impl<T: Config> Pallet<T> {
 					"claim {claim:?} is challenged, and the engine does not answer ({why}); the bond is lost after block {until:?}: \
 					 see that the engine runs and that --engine-url names it",
 				);
+				count_error(ErrorKind::EngineUnreachable);
 				return;
 			}
 			Err(Reply::Done(_)) => return,
@@ -134,7 +140,8 @@ impl<T: Config> Pallet<T> {
 		match SubmitTransaction::<T, Call<T>>::submit_transaction(transaction) {
 			Ok(()) => log::info!(target: LOG, "claim {claim:?} is challenged: sent {what}"),
 			Err(()) => {
-				log::warn!(target: LOG, "claim {claim:?} is challenged: the pool has {what} already, or does not take it")
+				log::warn!(target: LOG, "claim {claim:?} is challenged: the pool has {what} already, or does not take it");
+				count_error(ErrorKind::Pool);
 			}
 		}
 		sent.insert(handled, now);

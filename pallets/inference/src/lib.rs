@@ -64,7 +64,7 @@ pub mod pallet {
 		traits::{Models, Rewards, Shares, Workers},
 		types::Task,
 	};
-	use assay_primitives::{claim, ClaimHash, JobId, ModelId, ServiceSignature};
+	use assay_primitives::{claim, pool::REFUSED_OUTPUT_SIZE, ClaimHash, JobId, ModelId, ServiceSignature};
 	use frame_support::{
 		pallet_prelude::*,
 		traits::{
@@ -668,12 +668,12 @@ pub mod pallet {
 		}
 	}
 
-	/// Why the pool refuses an answer: words where the pool has them, else a code: see [`crate::REFUSED_OUTPUT_SIZE`].
+	/// Why the pool refuses an answer: words where the pool has them, else a code: see [`assay_primitives::pool`].
 	fn refusal<T: Config>(error: Error<T>) -> TransactionValidityError {
 		match error {
 			Error::JobNotFound | Error::AlreadyAnswered | Error::TooLate => InvalidTransaction::Stale.into(),
 			Error::NotAssigned => InvalidTransaction::Future.into(),
-			Error::OutputSizeMismatch => InvalidTransaction::Custom(super::REFUSED_OUTPUT_SIZE).into(),
+			Error::OutputSizeMismatch => InvalidTransaction::Custom(REFUSED_OUTPUT_SIZE).into(),
 			_ => InvalidTransaction::Call.into(),
 		}
 	}
@@ -790,9 +790,6 @@ pub mod pallet {
 		}
 	}
 }
-
-/// The pool's code for an answer whose output is not as long as the model's output tensors are together.
-pub const REFUSED_OUTPUT_SIZE: u8 = 1;
 
 impl<Max: frame_support::traits::Get<u32>> Output<Max> {
 	/// The length of the output, in bytes.

@@ -11,7 +11,10 @@ use crate::{
 use alloc::{collections::BTreeMap, string::String, vec::Vec};
 use assay_primitives::{
 	claim,
-	offchain::{ask_engine, engine_deadline, engine_reply, hex, Reply, Settings, ENGINE_WAIT_MILLIS, SETTINGS_KEY},
+	offchain::{
+		ask_engine, count_error, engine_deadline, engine_reply, hex, ErrorKind, Reply, Settings, ENGINE_WAIT_MILLIS,
+		SETTINGS_KEY,
+	},
 	JobId, ServiceKey,
 };
 use codec::Encode;
@@ -54,6 +57,7 @@ impl<T: Config> Pallet<T> {
 		}
 		let Ok(engine) = core::str::from_utf8(&settings.engine_url) else {
 			log::error!(target: LOG, "the engine URL is not UTF-8: start the node with another --engine-url");
+			count_error(ErrorKind::Settings);
 			return;
 		};
 		let mut lock = StorageLock::<Time>::with_deadline(LOCK_KEY, RUN);
@@ -111,6 +115,7 @@ impl<T: Config> Pallet<T> {
 				Reply::Refused(code, why) => {
 					let reason = if code == 404 { DeclineReason::DataUnavailable } else { DeclineReason::CannotRun };
 					log::warn!(target: LOG, "job {id}: the engine refuses it ({why}); giving the job back");
+					count_error(ErrorKind::EngineRefused);
 					Self::decline_payload(id, assignment, &reason)
 						.and_then(|payload| key.sign(&payload.0))
 						.map(|signature| Call::decline { job: id, reason, signature })
@@ -124,11 +129,15 @@ impl<T: Config> Pallet<T> {
 			let transaction = T::create_authorized_transaction(call.into());
 			match SubmitTransaction::<T, Call<T>>::submit_transaction(transaction) {
 				Ok(()) => log::info!(target: LOG, "job {id}: answer sent"),
-				Err(()) => log::debug!(target: LOG, "job {id}: the pool has the answer already, or did not take it"),
+				Err(()) => {
+					log::debug!(target: LOG, "job {id}: the pool has the answer already, or did not take it");
+					count_error(ErrorKind::Pool);
+				}
 			}
 			sent.insert((id, assignment.assigned_at), now);
 		}
 		if let Some((why, answer_by)) = unreachable {
+			count_error(ErrorKind::EngineUnreachable);
 			log::error!(
 				target: LOG,
 				"the inference engine at {engine} does not answer ({why}); {} job(s) wait, and stake is lost after block {answer_by:?}: \
@@ -164,6 +173,7 @@ impl<T: Config> Pallet<T> {
 				bytes.len(),
 				job.model,
 			);
+			count_error(ErrorKind::EngineOutput);
 			return None;
 		};
 		let claim = Self::claim_of(id, job, assignment, &root)?;

@@ -4,7 +4,7 @@ use super::*;
 use frame_benchmarking::v2::*;
 use frame_support::{
 	traits::{
-		fungible::{Inspect, Mutate},
+		fungible::{Balanced, Inspect},
 		Get,
 	},
 	BoundedVec,
@@ -50,7 +50,9 @@ mod benchmarks {
 		let caller: T::AccountId = whitelisted_caller();
 		let worker: T::AccountId = account("worker", 0, 0);
 		// Beside other workers it may earn less than an account must hold.
-		assert!(T::Currency::mint_into(&worker, T::Currency::minimum_balance()).is_ok());
+		let enough = T::Currency::issue(T::Currency::minimum_balance());
+		assert!(T::Currency::resolve(&worker, enough).is_ok());
+		T::Distribute::benchmark_sharing(&worker);
 		// Eras are counted from the first one, in which the worker begins to have stake.
 		Pallet::<T>::set_active_stake(&worker, 1_000_000);
 		let current = fill_eras::<T>();
@@ -61,6 +63,25 @@ mod benchmarks {
 		_(RawOrigin::Signed(caller), worker, era);
 
 		assert!(Eras::<T>::get(era).is_some_and(|info| info.paid > 0));
+	}
+
+	#[benchmark]
+	fn payout_all() {
+		let worker: T::AccountId = account("worker", 0, 0);
+		let enough = T::Currency::issue(T::Currency::minimum_balance());
+		assert!(T::Currency::resolve(&worker, enough).is_ok());
+		T::Distribute::benchmark_sharing(&worker);
+		Pallet::<T>::set_active_stake(&worker, 1_000_000);
+		let current = fill_eras::<T>();
+		full_ledger::<T>(&worker, current, 1_000_000);
+
+		#[block]
+		{
+			Pallet::<T>::payout_all(&worker);
+		}
+
+		assert!(Pallet::<T>::claimable(worker).is_empty());
+		assert!(TotalMinted::<T>::get() > 0);
 	}
 
 	#[benchmark]

@@ -16,7 +16,8 @@
 //!
 //! 1. 100 OPG are held on Bob for a job on a model of Dave's with a royalty of 10 %. Charlie answered it and it settles.
 //! 2. 5 OPG are burned, 5 go to the treasury, 10 to Dave, and 80, the rest, to Charlie.
-//! 3. Had Dave's account been empty and 10 OPG below the existential deposit, they would have gone to the treasury.
+//! 3. Charlie's 80 OPG go through [`Distribute`]: his delegators get their part of them, less his commission.
+//! 4. Had Dave's account been empty and 10 OPG below the existential deposit, they would have gone to the treasury.
 //!
 //! ## Scenario: an era
 //!
@@ -54,14 +55,17 @@ mod benchmarking;
 mod mock;
 #[cfg(test)]
 mod tests;
+pub mod traits;
 #[cfg(any(feature = "std", feature = "try-runtime"))]
 mod try_state;
 pub mod types;
 pub mod weights;
 
 pub use pallet::*;
+pub use traits::Distribute;
 pub use types::{
-	Accrual, CurrentEraInfo, Entry, EraIndex, EraInfo, EraInfoOf, Fault, Ledger, LedgerOf, MaxEntries, Points, Shares,
+	Accrual, CreditOf, CurrentEraInfo, Entry, EraIndex, EraInfo, EraInfoOf, Fault, Ledger, LedgerOf, MaxEntries,
+	Points, Shares,
 };
 pub use weights::WeightInfo;
 
@@ -69,13 +73,13 @@ pub use weights::WeightInfo;
 pub mod pallet {
 	use super::*;
 	use alloc::vec::Vec;
-	use assay_primitives::Balance;
+	use assay_primitives::{Balance, DAYS};
 	use frame_support::{
 		defensive,
 		pallet_prelude::*,
 		storage::with_storage_layer,
 		traits::{
-			fungible::{Balanced, BalancedHold, Credit, Inspect, Mutate},
+			fungible::{Balanced, BalancedHold, Inspect},
 			Imbalance,
 		},
 		weights::WeightMeter,
@@ -85,7 +89,7 @@ pub mod pallet {
 	use sp_runtime::{
 		helpers_128bit::multiply_by_rational_with_rounding,
 		traits::{AccountIdConversion, Zero},
-		Permill, Rounding, Saturating,
+		FixedPointNumber, FixedU128, Permill, Rounding, SaturatedConversion, Saturating, TokenError,
 	};
 
 	/// The in-code storage version.
@@ -102,11 +106,13 @@ pub mod pallet {
 	pub trait Config: frame_system::Config<RuntimeEvent: From<Event<Self>>> {
 		/// Where fees are held and emission is minted.
 		type Currency: Inspect<Self::AccountId, Balance = Balance>
-			+ Mutate<Self::AccountId>
 			+ BalancedHold<Self::AccountId, Reason = Self::RuntimeHoldReason>;
 
 		/// The runtime's reasons for holds.
 		type RuntimeHoldReason;
+
+		/// Who shares what a worker earns, fees and emission alike.
+		type Distribute: Distribute<Self::AccountId, CreditOf<Self>>;
 
 		/// The share of a fee that is burned.
 		#[pallet::constant]
@@ -299,7 +305,7 @@ pub mod pallet {
 		/// Pay a worker what it earned in an era that is over.
 		///
 		/// Anyone may call this, for any worker and once for each era. It costs the transaction fee; what is paid is minted
-		/// to the worker.
+		/// for the worker, which shares it with its delegators.
 		///
 		/// Fails with `EraNotOver` if the era is still on or not begun, `EraForgotten` if it is more than `HistoryDepth` eras
 		/// ago, `AlreadyPaid` if the worker was paid for it, `NothingToPay` if it earned nothing in it, or an error of the
@@ -308,24 +314,10 @@ pub mod pallet {
 		#[pallet::weight(T::WeightInfo::payout_era())]
 		pub fn payout_era(origin: OriginFor<T>, worker: T::AccountId, era: EraIndex) -> DispatchResult {
 			ensure_signed(origin)?;
-			let current = CurrentEra::<T>::get();
-			ensure!(era < current.index, Error::<T>::EraNotOver);
-			let mut info = Eras::<T>::get(era).ok_or(Error::<T>::EraForgotten)?;
-			let mut ledger = Ledgers::<T>::get(&worker).ok_or(Error::<T>::NothingToPay)?;
-			let mut entry = ledger.entry(era, info.started_at);
-			ensure!(!entry.paid, Error::<T>::AlreadyPaid);
-			let amount = Self::earned(&entry, &info);
-			ensure!(amount > 0, Error::<T>::NothingToPay);
-
-			T::Currency::mint_into(&worker, amount)?;
-			TotalMinted::<T>::mutate(|total| total.saturating_accrue(amount));
-			info.paid = info.paid.saturating_add(amount);
-			Eras::<T>::insert(era, info);
-			entry.paid = true;
-			ledger.forget(Self::oldest_kept(current.index));
-			if !ledger.put(entry) {
-				defensive!("a ledger has more entries than eras are kept");
-			}
+			let current = CurrentEra::<T>::get().index;
+			let mut ledger = Ledgers::<T>::get(&worker).unwrap_or_default();
+			let amount = Self::take_earned(&mut ledger, era, current)?;
+			Self::mint(&worker, amount)?;
 			Ledgers::<T>::insert(&worker, ledger);
 			Self::deposit_event(Event::EraPaid { era, worker, amount });
 			Ok(())
@@ -340,7 +332,17 @@ pub mod pallet {
 			(index, started_at, Self::next_emission())
 		}
 
-		/// The eras for which a worker can be paid now, and how much, in planck.
+		/// What active stake earns by emission in a year of 365 days, as a share of it, if all goes on as it is: this era's
+		/// emission, the active stake of this moment, no faults, nothing restaked. An estimate and no promise. Fees come on
+		/// top, and a delegator's commission goes off. `None` while no stake is active.
+		pub fn apy_estimate() -> Option<FixedU128> {
+			let era: u128 = T::EraLength::get().saturated_into();
+			let eras = FixedU128::checked_from_rational(u128::from(DAYS).saturating_mul(365), era)?;
+			let each = FixedU128::checked_from_rational(Self::next_emission(), TotalStake::<T>::get().stake)?;
+			Some(each.saturating_mul(eras))
+		}
+
+		/// The eras for which a worker can be paid now, and how much, in planck, shared with its delegators or not.
 		pub fn claimable(worker: T::AccountId) -> Vec<(EraIndex, Balance)> {
 			let Some(ledger) = Ledgers::<T>::get(worker) else { return Vec::new() };
 			let current = CurrentEra::<T>::get().index;
@@ -356,7 +358,8 @@ pub mod pallet {
 	}
 
 	impl<T: Config> Pallet<T> {
-		/// Pay out a fee that is held on `from` for `reason`: burn, treasury, royalty to `owner`, and the rest to `worker`.
+		/// Pay out a fee that is held on `from` for `reason`: burn, treasury, royalty to `owner`, and the rest to `worker`, which
+		/// shares it with its delegators.
 		///
 		/// A share that its receiver's account cannot take goes to the treasury; what the treasury's account cannot take is
 		/// burned. The shares that are returned say what happened, and add up to the fee.
@@ -374,13 +377,13 @@ pub mod pallet {
 			with_storage_layer(|| {
 				let (mut credit, short) = T::Currency::slash(reason, from, fee);
 				ensure!(short == 0, Error::<T>::FeeNotHeld);
-				if !Self::deliver(&mut credit, worker, shares.worker) {
+				if !Self::deliver(&mut credit, shares.worker, |part| T::Distribute::distribute(worker, part)) {
 					shares.treasury.saturating_accrue(core::mem::take(&mut shares.worker));
 				}
-				if !Self::deliver(&mut credit, owner, shares.royalty) {
+				if !Self::deliver(&mut credit, shares.royalty, |part| T::Currency::resolve(owner, part)) {
 					shares.treasury.saturating_accrue(core::mem::take(&mut shares.royalty));
 				}
-				if !Self::deliver(&mut credit, &Self::treasury(), shares.treasury) {
+				if !Self::deliver(&mut credit, shares.treasury, |part| T::Currency::resolve(&Self::treasury(), part)) {
 					shares.burned.saturating_accrue(core::mem::take(&mut shares.treasury));
 				}
 				// What is left is burned by dropping it.
@@ -421,6 +424,26 @@ pub mod pallet {
 			});
 		}
 
+		/// Pay a worker what it earned in all eras that are over and kept. It stays claimable if its account cannot take it.
+		pub fn payout_all(worker: &T::AccountId) {
+			let Some(mut ledger) = Ledgers::<T>::get(worker) else { return };
+			let current = CurrentEra::<T>::get().index;
+			let paid = with_storage_layer(|| {
+				let eras = Self::oldest_kept(current)..current;
+				let paid: Vec<_> = eras
+					.filter_map(|era| Self::take_earned(&mut ledger, era, current).ok().map(|amount| (era, amount)))
+					.collect();
+				if !paid.is_empty() {
+					Self::mint(worker, paid.iter().fold(0, |sum, (_, amount)| amount.saturating_add(sum)))?;
+					Ledgers::<T>::insert(worker, ledger);
+				}
+				Ok::<_, DispatchError>(paid)
+			});
+			for (era, amount) in paid.unwrap_or_default() {
+				Self::deposit_event(Event::EraPaid { era, worker: worker.clone(), amount });
+			}
+		}
+
 		/// A worker was at fault: it earns less in the era that is on.
 		pub fn note_fault(who: &T::AccountId, fault: Fault) {
 			// Without a ledger it earns nothing in any case.
@@ -432,6 +455,32 @@ pub mod pallet {
 				Fault::Declined => T::DeclinedFault::get(),
 			};
 			Self::change_ledger(who, |entry| entry.faults = entry.faults.saturating_add(cost));
+		}
+
+		/// Note as paid what a worker earned in an era, with the era and in its ledger, which is to be stored. How much it is.
+		fn take_earned(ledger: &mut LedgerOf<T>, era: EraIndex, current: EraIndex) -> Result<Balance, Error<T>> {
+			ensure!(era < current, Error::<T>::EraNotOver);
+			let mut info = Eras::<T>::get(era).ok_or(Error::<T>::EraForgotten)?;
+			let mut entry = ledger.entry(era, info.started_at);
+			ensure!(!entry.paid, Error::<T>::AlreadyPaid);
+			let amount = Self::earned(&entry, &info);
+			ensure!(amount > 0, Error::<T>::NothingToPay);
+			info.paid = info.paid.saturating_add(amount);
+			Eras::<T>::insert(era, info);
+			entry.paid = true;
+			ledger.forget(Self::oldest_kept(current));
+			if !ledger.put(entry) {
+				defensive!("a ledger has more entries than eras are kept");
+			}
+			Ok(amount)
+		}
+
+		/// Mint for a worker and for whom it shares with.
+		fn mint(worker: &T::AccountId, amount: Balance) -> DispatchResult {
+			// What comes back is burned again.
+			T::Distribute::distribute(worker, T::Currency::issue(amount)).map_err(|_| TokenError::BelowMinimum)?;
+			TotalMinted::<T>::mutate(|total| total.saturating_accrue(amount));
+			Ok(())
 		}
 
 		/// Change the entry of the era that is on in the ledger of a worker.
@@ -448,11 +497,15 @@ pub mod pallet {
 		}
 
 		/// Try to give a share of a fee to its receiver. The credit keeps it if the receiver cannot take it.
-		fn deliver(credit: &mut Credit<T::AccountId, T::Currency>, to: &T::AccountId, share: Balance) -> bool {
+		fn deliver(
+			credit: &mut CreditOf<T>,
+			share: Balance,
+			give: impl FnOnce(CreditOf<T>) -> Result<(), CreditOf<T>>,
+		) -> bool {
 			if share == 0 {
 				return true;
 			}
-			match T::Currency::resolve(to, credit.extract(share)) {
+			match give(credit.extract(share)) {
 				Ok(()) => true,
 				Err(back) => {
 					credit.subsume(back);

@@ -1,12 +1,12 @@
 //! A chain with this pallet and a hold for fees.
 
-use crate::{self as pallet_rewards, types::*, Config};
+use crate::{self as pallet_rewards, traits, types::*, Config};
 use assay_primitives::Balance;
 use frame_support::{
 	derive_impl, parameter_types,
 	traits::{
-		fungible::{InspectHold, MutateHold},
-		ConstU128, ConstU32, Hooks,
+		fungible::{Balanced, InspectHold, MutateHold},
+		ConstU128, ConstU32, Hooks, Imbalance,
 	},
 	PalletId,
 };
@@ -70,9 +70,27 @@ parameter_types! {
 	pub const DeclinedFault: Permill = Permill::from_percent(5);
 }
 
+/// Gives every worker what it earned, but a quarter of what Ferdie earns to Gina, who stands behind him.
+pub struct Sharing;
+impl traits::Distribute<u64, CreditOf<Test>> for Sharing {
+	fn distribute(worker: &u64, mut credit: CreditOf<Test>) -> Result<(), CreditOf<Test>> {
+		if *worker == FERDIE {
+			let part = credit.extract(credit.peek() / 4);
+			if let Err(back) = Balances::resolve(&GINA, part) {
+				return Err(credit.merge(back));
+			}
+		}
+		Balances::resolve(worker, credit)
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_sharing(_: &u64) {}
+}
+
 impl Config for Test {
 	type Currency = Balances;
 	type RuntimeHoldReason = RuntimeHoldReason;
+	type Distribute = Sharing;
 	type BurnShare = BurnShare;
 	type TreasuryShare = TreasuryShare;
 	type MaxRoyalty = MaxRoyalty;
@@ -97,6 +115,10 @@ pub(crate) const BOB: u64 = 1;
 pub(crate) const CHARLIE: u64 = 2;
 pub(crate) const DAVE: u64 = 3;
 pub(crate) const EVE: u64 = 4;
+/// Shares what he earns.
+pub(crate) const FERDIE: u64 = 11;
+/// With her.
+pub(crate) const GINA: u64 = 12;
 /// Has nothing.
 pub(crate) const NOBODY: u64 = 99;
 
@@ -153,7 +175,7 @@ impl ExtBuilder {
 
 	pub(crate) fn build(self) -> sp_io::TestExternalities {
 		let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
-		let mut balances: Vec<_> = (1..=10).map(|who| (who, START_BALANCE)).collect();
+		let mut balances: Vec<_> = (1..=12).map(|who| (who, START_BALANCE)).collect();
 		if self.treasury_exists {
 			balances.push((Rewards::treasury(), EXISTENTIAL_DEPOSIT));
 		}

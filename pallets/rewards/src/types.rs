@@ -3,7 +3,10 @@
 use assay_primitives::Balance;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use core::marker::PhantomData;
-use frame_support::{traits::Get, BoundedVec, CloneNoBound, DebugNoBound, DefaultNoBound, EqNoBound, PartialEqNoBound};
+use frame_support::{
+	traits::{fungible::Credit, Get},
+	BoundedVec, CloneNoBound, DebugNoBound, DefaultNoBound, EqNoBound, PartialEqNoBound,
+};
 use frame_system::pallet_prelude::BlockNumberFor;
 use scale_info::TypeInfo;
 use sp_runtime::{traits::AtLeast32BitUnsigned, Permill, SaturatedConversion};
@@ -197,3 +200,5 @@ impl<T: Config> Get<u32> for MaxEntries<T> {
 pub type LedgerOf<T> = Ledger<BlockNumberFor<T>, MaxEntries<T>>;
 /// An [`EraInfo`] of a runtime.
 pub type EraInfoOf<T> = EraInfo<BlockNumberFor<T>>;
+/// Money on its way to whoever gets it. Dropping it burns it.
+pub type CreditOf<T> = Credit<<T as frame_system::Config>::AccountId, <T as Config>::Currency>;

@@ -6,6 +6,8 @@ use frame_support::weights::Weight;
 pub trait WeightInfo {
 	/// See the benchmark `payout_era`.
 	fn payout_era() -> Weight;
+	/// See the benchmark `payout_all`.
+	fn payout_all() -> Weight;
 	/// See the benchmark `rotate_era`.
 	fn rotate_era() -> Weight;
 	/// See the benchmark `sweep_ledger`.
@@ -14,6 +16,9 @@ pub trait WeightInfo {
 
 impl WeightInfo for () {
 	fn payout_era() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn payout_all() -> Weight {
 		Weight::from_parts(1_000, 100)
 	}
 	fn rotate_era() -> Weight {

@@ -6,7 +6,7 @@ use assay_primitives::{Balance, ModelId, ServiceKey};
 use frame_benchmarking::v2::*;
 use frame_support::{
 	traits::{
-		fungible::{Inspect, Mutate},
+		fungible::{Balanced, Inspect, Mutate},
 		Get,
 	},
 	BoundedVec,
@@ -34,10 +34,7 @@ fn model(index: u32) -> ModelId {
 }
 
 /// An account that can bond.
-fn funded<T: Config>(index: u32) -> T::AccountId
-where
-	T::Currency: Mutate<T::AccountId>,
-{
+fn funded<T: Config>(index: u32) -> T::AccountId {
 	let who: T::AccountId = account("worker", index, 0);
 	let funds = bond::<T>().saturating_add(T::Currency::minimum_balance()).saturating_mul(4);
 	T::Currency::mint_into(&who, funds).expect("issuance does not overflow");
@@ -45,10 +42,7 @@ where
 }
 
 /// A worker with a service key.
-fn worker<T: Config>(index: u32) -> T::AccountId
-where
-	T::Currency: Mutate<T::AccountId>,
-{
+fn worker<T: Config>(index: u32) -> T::AccountId {
 	let who = funded::<T>(index);
 	Pallet::<T>::bond(RawOrigin::Signed(who.clone()).into(), bond::<T>()).expect("can bond");
 	Pallet::<T>::set_service_key(RawOrigin::Signed(who.clone()).into(), key(index as u8)).expect("key is free");
@@ -65,10 +59,7 @@ fn serve<T: Config>(who: &T::AccountId, model: ModelId, others: u32) {
 }
 
 /// A worker that serves as many models as it can, last of as many workers as each can have.
-fn busy_worker<T: Config>() -> T::AccountId
-where
-	T::Currency: Mutate<T::AccountId>,
-{
+fn busy_worker<T: Config>() -> T::AccountId {
 	let who = worker::<T>(1);
 	for index in 0..T::MaxServed::get() {
 		serve::<T>(&who, model(index), T::MaxServers::get().saturating_sub(1));
@@ -90,7 +81,39 @@ fn fill_unbonding<T: Config>(who: &T::AccountId, room: u32) {
 	});
 }
 
-#[benchmarks(where T::Currency: Mutate<T::AccountId>)]
+/// Pools have as many buckets as they can, but for `room`, all due at once and each partly the delegator's.
+fn fill_buckets<T: Config>(worker: &T::AccountId, delegator: &T::AccountId, room: u32) {
+	let mut pool = Pools::<T>::get(worker);
+	let mut delegation = Delegations::<T>::get(worker, delegator).expect("has delegated");
+	for index in 0..T::MaxUnbonding::get().saturating_sub(room) {
+		let withdrawable_at = BlockNumberFor::<T>::from(index);
+		let shares = pool.bonded.take_out(2);
+		delegation.shares = delegation.shares.saturating_sub(shares);
+		let bucket = Bucket { withdrawable_at, joint: Joint { stake: 2, shares: 2 } };
+		pool.unbonding.try_push(bucket).expect("there is room");
+		delegation.unbonding.try_push(Leaving { withdrawable_at, shares: 2 }).expect("there is room");
+	}
+	Delegations::<T>::insert(worker, delegator, delegation);
+	Pallet::<T>::put_pool(worker, pool);
+}
+
+/// A busy worker with a delegator that has earned something.
+fn backed_worker<T: Config>() -> (T::AccountId, T::AccountId) {
+	let (worker, delegator) = (busy_worker::<T>(), funded::<T>(2));
+	let origin = |who: &T::AccountId| RawOrigin::Signed(who.clone()).into();
+	Pallet::<T>::set_commission(origin(&worker), Perbill::from_percent(10)).expect("is a worker");
+	Pallet::<T>::delegate(origin(&delegator), worker.clone(), stake::<T>()).expect("can delegate");
+	let reward = T::Currency::issue(bond::<T>());
+	assert!(Pallet::<T>::distribute(&worker, reward).is_ok());
+	(worker, delegator)
+}
+
+/// What is delegated in a benchmark.
+fn stake<T: Config>() -> Balance {
+	bond::<T>().min(T::MinDelegation::get().saturating_mul(4))
+}
+
+#[benchmarks]
 mod benchmarks {
 	use super::*;
 
@@ -213,6 +236,99 @@ mod benchmarks {
 		_(RawOrigin::Signed(who.clone()), 7);
 
 		assert_eq!(Workers::<T>::get(&who).map(|worker| worker.max_claims), Some(7));
+	}
+
+	#[benchmark]
+	fn withdraw_for() {
+		let who = busy_worker::<T>();
+		fill_unbonding::<T>(&who, 0);
+		Workers::<T>::mutate(&who, |worker| {
+			let worker = worker.as_mut().expect("is a worker");
+			if let Some(last) = worker.unbonding.last_mut() {
+				last.amount.saturating_accrue(worker.bonded);
+			}
+			worker.bonded = 0;
+		});
+		T::StakeObserver::active_stake_changed(&who, 0);
+		SuspendedUntil::<T>::insert(&who, BlockNumberFor::<T>::from(0u32));
+		frame_system::Pallet::<T>::set_block_number(T::MaxUnbonding::get().into());
+		let caller: T::AccountId = whitelisted_caller();
+
+		#[extrinsic_call]
+		_(RawOrigin::Signed(caller), who.clone());
+
+		assert!(!Workers::<T>::contains_key(who));
+	}
+
+	#[benchmark]
+	fn set_commission() {
+		let (who, delegator) = backed_worker::<T>();
+		fill_buckets::<T>(&who, &delegator, 0);
+
+		#[extrinsic_call]
+		_(RawOrigin::Signed(who.clone()), Perbill::from_percent(20));
+
+		assert!(Pools::<T>::get(who).commission.is_some_and(|commission| commission.next.is_some()));
+	}
+
+	#[benchmark]
+	fn delegate() {
+		let (who, delegator) = backed_worker::<T>();
+		fill_buckets::<T>(&who, &delegator, 0);
+		let before = Workers::<T>::get(&who).map_or(0, |worker| worker.delegated);
+
+		#[extrinsic_call]
+		_(RawOrigin::Signed(delegator), who.clone(), stake::<T>());
+
+		assert!(Workers::<T>::get(&who).is_some_and(|worker| worker.delegated > before));
+	}
+
+	#[benchmark]
+	fn undelegate() {
+		let (who, delegator) = backed_worker::<T>();
+		fill_buckets::<T>(&who, &delegator, 0);
+		frame_system::Pallet::<T>::set_block_number(T::MaxUnbonding::get().into());
+
+		#[extrinsic_call]
+		_(RawOrigin::Signed(delegator.clone()), who.clone(), None);
+
+		assert!(Delegations::<T>::get(who, delegator).is_some_and(|delegation| delegation.shares == 0));
+	}
+
+	#[benchmark]
+	fn withdraw_delegation() {
+		let (who, delegator) = backed_worker::<T>();
+		fill_buckets::<T>(&who, &delegator, 0);
+		frame_system::Pallet::<T>::set_block_number(T::MaxUnbonding::get().into());
+		let caller: T::AccountId = whitelisted_caller();
+
+		#[extrinsic_call]
+		_(RawOrigin::Signed(caller), who.clone(), delegator.clone());
+
+		assert!(Delegations::<T>::get(who, delegator).is_some_and(|delegation| delegation.unbonding.is_empty()));
+	}
+
+	#[benchmark]
+	fn claim() {
+		let (who, delegator) = backed_worker::<T>();
+		fill_buckets::<T>(&who, &delegator, 0);
+		let caller: T::AccountId = whitelisted_caller();
+
+		#[extrinsic_call]
+		_(RawOrigin::Signed(caller), who.clone(), delegator.clone());
+
+		assert_eq!(Pallet::<T>::claimable(who, delegator), 0);
+	}
+
+	#[benchmark]
+	fn set_payee() {
+		let (who, delegator) = backed_worker::<T>();
+		fill_buckets::<T>(&who, &delegator, 0);
+
+		#[extrinsic_call]
+		_(RawOrigin::Signed(delegator.clone()), who.clone(), Payee::Stake);
+
+		assert!(Delegations::<T>::get(who, delegator).is_some_and(|delegation| delegation.payee == Payee::Stake));
 	}
 
 	impl_benchmark_test_suite!(Pallet, crate::mock::ExtBuilder::default().build(), crate::mock::Test);

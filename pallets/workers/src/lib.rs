@@ -1,16 +1,21 @@
 //! # Workers pallet
 //!
-//! Who stakes to answer inferences, what each serves and on which terms, and how much of its stake stands behind which jobs.
+//! Who stakes to answer inferences, who backs them, what each serves and on which terms, and how much stake stands behind which
+//! jobs.
 //!
 //! ## Terminology
 //!
 //! - *Worker*: an account that has bonded stake.
+//! - *Delegator*: an account that has put stake behind a worker. It shares what the worker earns, and what it loses.
 //! - *Service key*: the key with which a worker's node signs for it. It holds no funds and can be rotated.
 //! - *Service*: one model that a worker serves, on its [`Terms`].
 //! - *Bonded*: stake that can cover jobs. *Unbonding*: stake on its way out. Both are held, and both can be slashed.
-//! - *Covered*: the part of the bonded stake that is set aside for open claims. *Free*: the rest of it.
+//! - *Pool*: the stake of all delegators of one worker. *Share*: a part of it. *Bucket*: what leaves a pool in one block.
+//! - *Backing*: the stake behind new jobs: a worker's own bonded stake, and its delegators' up to `MaxLeverage` times that.
+//! - *Covered*: the part of the backing that is set aside for open claims. *Free*: the rest of it.
 //! - *In flight*: a job that is assigned and not yet answered. *Open claim*: a job whose bond is not yet released.
-//! - *Active stake*: the bonded stake of a worker that is not paused, serves a model and has at least `MinBond`; else zero.
+//! - *Active stake*: the backing of a worker that is not paused, serves a model and has at least `MinBond` of its own; else
+//!   zero.
 //!
 //! ## Scenario: a worker joins
 //!
@@ -24,18 +29,62 @@
 //!
 //! 1. Charlie calls `pause`, so that no new job comes, and waits until his open jobs are settled.
 //! 2. He calls `unbond` with all he has. He serves nothing any more; the stake can still be slashed for what he did before.
-//! 3. After `UnbondingDelay` blocks he calls `withdraw`. The stake is his again, and nothing of him is left in storage.
+//! 3. After `UnbondingDelay` blocks he, or anybody, calls `withdraw`. The stake is his again, and nothing of him is left in
+//!    storage but what his delegators have not taken out yet.
+//!
+//! ## Scenario: a delegator
+//!
+//! 1. Charlie calls `set_commission` with 10 %: he takes delegations. Dora calls `delegate` with 3,000 OPG. Charlie can cover
+//!    jobs worth 4,000 OPG now.
+//! 2. He earns 80 OPG. Three quarters are for Dora's stake, less a tenth: she can claim 54, and he has got 26.
+//! 3. Anyone calls `claim` for Dora: the 54 OPG go to her account, or to her stake if she has said so with `set_payee`.
+//! 4. Charlie answers wrongly and 400 OPG are slashed: 100 of his, 300 of hers.
+//! 5. Dora calls `undelegate`, whatever Charlie does. Her stake covers no new jobs; for what he did before it can be slashed
+//!    until it is due. Then anyone calls `withdraw_delegation`, and it is hers again. Charlie may be long gone.
+//!
+//! ## Delegation
+//!
+//! What is delegated is held on an account of the pallet, and owned in shares. So a slash, a reward or an assignment costs the
+//! same for a thousand delegators as for one. A share costs one planck or less and is never worth more, so nobody can be first
+//! and make shares dear for those who follow. Every rounding is against whoever moves.
+//!
+//! A worker must open its pool by setting a commission: a stranger's stake would take a part of what the worker computes for.
+//! A higher commission is announced `UnbondingDelay` blocks ahead, also after the worker has left and come back.
+//!
+//! What is owed to a worker for eras that are over is paid before a delegator comes or goes, and before its own stake grows, so
+//! that nobody gets a share of what was earned without him, or leaves one behind.
+//!
+//! A worker decides alone what it answers. If nearly all that it risks belonged to others, they would pay for its lies; so what
+//! exceeds `MaxLeverage` times its own stake is refused, and what comes to exceed it covers nothing, does not weigh and bears
+//! no slash while there is other stake. So of every bond `1 / (1 + MaxLeverage)` at least is the worker's own.
+//!
+//! Stake that leaves is gathered in buckets which are due at blocks `UnbondingDelay / (MaxUnbonding - 2)` apart, so that there
+//! are never more than `MaxUnbonding` that can be slashed. Nobody waits longer than the delay and one such distance.
 //!
 //! ## Slashing
 //!
-//! A job's bond is released first, so that it is part of the free stake. A slash takes free stake, then what is unbonding,
-//! latest first. It never takes what covers other jobs, so it may take less than was asked for. What it took leaves the
-//! pallet as a [`Credit`](types::CreditOf); the caller decides who gets it and what is burned.
+//! A job's bond is released first, and no more than it is slashed. A slash takes from the worker's own stake and its delegators',
+//! bonded and unbonding, pro rata: to run when a challenge comes saves nothing. Of the delegators' stake it takes the same
+//! part everywhere; of the worker's own it takes what is free, then what is unbonding, latest first. It leaves as much as covers
+//! other jobs, so it may take less than was asked for. What it took leaves the pallet as a [`Credit`](types::CreditOf); the
+//! caller decides who gets it and what is burned.
+//!
+//! Why bonded value covers value at risk, always, though delegators can leave at any time: a job is assigned only to a worker
+//! whose backing is at least all that is covered then. What leaves afterwards can be slashed for `UnbondingDelay` blocks, longer than any claim is
+//! open; when it is due, every job that it may have covered is decided. Jobs that came later were assigned on what was left.
+//! And a slash takes no more than the bond that was released for it, so it leaves the sum as good as it was.
+//!
+//! A conviction suspends: the worker can neither resume nor serve for `SuspensionBlocks`, and leaving and bonding anew does not
+//! end that. While `SlashingArmed` is false a slash takes nothing, and says in an event and in the log what it would have taken.
 //!
 //! ## Invariants
 //!
-//! - The balance held on a worker is its bonded and its unbonding stake.
-//! - Covered stake is at most bonded stake.
+//! - The balance held on a worker is its own bonded and unbonding stake.
+//! - The balance held on the pallet's account is all that delegators have bonded, have on its way out, or can claim.
+//! - Covered stake is at most the stake that can be slashed: bonded and unbonding, the worker's own and its delegators'.
+//! - All shares of a pool and of its buckets belong to delegations of it, and none is worth more than a planck.
+//! - What the delegations of a pool can claim is at most what the pool has earned and not paid.
+//! - A worker knows what is delegated to it. A pool stands while it has a worker or delegators.
 //! - The jobs in flight over all services of a worker are at most its open claims.
 //! - A service stands if and only if the model lists the worker and the worker lists the model, once each.
 //! - Every service key belongs to exactly one worker, and that worker names it.
@@ -46,6 +95,11 @@
 //! - A service key needs no proof of possession, so someone can set the key of another's node before its operator does. It
 //!   gains nothing: whatever a service key signs names the worker. The operator makes another key.
 //! - A worker that goes on serving a removed model is listed until it stops. Such a model takes no jobs.
+//! - Who delegates answers for open jobs, too: `worker_status` says how much they cover.
+//! - A pool of which all but a millionth was slashed takes nothing in until its last delegator is out.
+//! - Who comes during an era shares all of it. It is an hour's emission, and whoever leaves for it earns nothing for a day.
+//! - The worker's own rewards go to its account. To compound them it calls `bond_extra`.
+//! - Slashes are forgotten when a worker leaves and has no delegators. A suspension is not.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -57,6 +111,14 @@ mod benchmarking;
 mod mock;
 #[cfg(test)]
 mod tests;
+
+mod delegation;
+mod jobs;
+pub mod migrations;
+pub mod pool;
+mod services;
+mod slashing;
+mod stake;
 pub mod traits;
 #[cfg(any(feature = "std", feature = "try-runtime"))]
 mod try_state;
@@ -64,8 +126,12 @@ pub mod types;
 pub mod weights;
 
 pub use pallet::*;
+pub use pool::{Bucket, Commission, Delegation, DelegationStatus, Joint, Leaving, Payee, Pool};
 pub use traits::{Models, StakeObserver};
-pub use types::{CreditOf, GenesisWorker, Service, Terms, Unbonding, Worker, WorkerOf, WorkerStatus, WorkerStatusOf};
+pub use types::{
+	CreditOf, DelegationOf, DelegationStatusOf, GenesisWorker, PoolOf, Service, SlashRecord, SlashRecordOf, Terms,
+	Unbonding, Worker, WorkerOf, WorkerStatus, WorkerStatusOf,
+};
 pub use weights::WeightInfo;
 
 #[frame_support::pallet]
@@ -74,20 +140,15 @@ pub mod pallet {
 	use alloc::vec::Vec;
 	use assay_primitives::{Balance, ModelId, ServiceKey, SlashReason};
 	use frame_support::{
-		defensive,
 		pallet_prelude::*,
-		traits::{
-			fungible::{BalancedHold, Inspect, MutateHold},
-			tokens::Precision,
-			Imbalance,
-		},
+		traits::fungible::{BalancedHold, Inspect, Mutate, MutateHold},
+		PalletId,
 	};
 	use frame_system::pallet_prelude::*;
-	use sp_core::U256;
-	use sp_runtime::Saturating;
+	use sp_runtime::{Perbill, Saturating};
 
 	/// The in-code storage version.
-	const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+	const STORAGE_VERSION: StorageVersion = StorageVersion::new(2);
 
 	#[pallet::pallet]
 	#[pallet::storage_version(STORAGE_VERSION)]
@@ -97,6 +158,7 @@ pub mod pallet {
 	pub trait Config: frame_system::Config<RuntimeEvent: From<Event<Self>>> {
 		/// Where stake is held and slashed.
 		type Currency: Inspect<Self::AccountId, Balance = Balance>
+			+ Mutate<Self::AccountId>
 			+ MutateHold<Self::AccountId, Reason = Self::RuntimeHoldReason>
 			+ BalancedHold<Self::AccountId>;
 
@@ -130,9 +192,33 @@ pub mod pallet {
 		#[pallet::constant]
 		type MaxServed: Get<u32>;
 
-		/// The most parts in which stake of one worker can be on its way out.
+		/// The most parts in which stake of one worker can be on its way out, and as many again for its delegators together.
 		#[pallet::constant]
 		type MaxUnbonding: Get<u32>;
+
+		/// Whether stake can be slashed. While it cannot, a slash takes nothing and says so.
+		type SlashingArmed: Get<bool>;
+
+		/// The blocks for which a worker that was convicted can neither resume nor serve.
+		#[pallet::constant]
+		type SuspensionBlocks: Get<BlockNumberFor<Self>>;
+
+		/// What the account that keeps delegated stake is derived from.
+		#[pallet::constant]
+		type DelegationId: Get<PalletId>;
+
+		/// The least stake of a delegation, in planck.
+		#[pallet::constant]
+		type MinDelegation: Get<Balance>;
+
+		/// How many times its own stake a worker's delegators can put behind its jobs. A worker decides alone what it answers,
+		/// so a part of what it risks must be its own.
+		#[pallet::constant]
+		type MaxLeverage: Get<u32>;
+
+		/// The number of slashes of a worker that are remembered.
+		#[pallet::constant]
+		type MaxSlashRecords: Get<u32>;
 
 		/// What the calls of this pallet weigh.
 		type WeightInfo: WeightInfo;
@@ -144,6 +230,9 @@ pub mod pallet {
 		/// Stake of a worker, bonded or unbonding.
 		#[codec(index = 0)]
 		Stake,
+		/// Stake of delegators, bonded or unbonding, and their rewards; on the account of the pallet.
+		#[codec(index = 1)]
+		Delegation,
 	}
 
 	/// The workers.
@@ -166,6 +255,29 @@ pub mod pallet {
 	#[pallet::storage]
 	pub type Served<T: Config> =
 		StorageMap<_, Blake2_128Concat, T::AccountId, BoundedVec<ModelId, T::MaxServed>, ValueQuery>;
+
+	/// The stake of each worker's delegators. Stays while there are any, also when the worker has left.
+	#[pallet::storage]
+	pub type Pools<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, PoolOf<T>, ValueQuery>;
+
+	/// What each delegator has in the pool of a worker.
+	#[pallet::storage]
+	pub type Delegations<T: Config> =
+		StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Blake2_128Concat, T::AccountId, DelegationOf<T>>;
+
+	/// Stake of a worker's delegators that is due, by the block since when. Nothing can happen to it any more.
+	#[pallet::storage]
+	pub type Matured<T: Config> =
+		StorageDoubleMap<_, Blake2_128Concat, T::AccountId, Twox64Concat, BlockNumberFor<T>, Joint>;
+
+	/// The first block in which an account can resume or serve after a conviction. Stays when the worker leaves.
+	#[pallet::storage]
+	pub type SuspendedUntil<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, BlockNumberFor<T>>;
+
+	/// The last slashes of a worker, oldest first. They go with the worker and its delegators.
+	#[pallet::storage]
+	pub type Slashes<T: Config> =
+		StorageMap<_, Blake2_128Concat, T::AccountId, BoundedVec<SlashRecordOf<T>, T::MaxSlashRecords>, ValueQuery>;
 
 	#[pallet::event]
 	#[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -237,10 +349,93 @@ pub mod pallet {
 		Slashed {
 			/// The worker.
 			worker: T::AccountId,
-			/// How much was taken, in planck.
+			/// How much was taken, in planck, of its own stake and its delegators'.
 			amount: Balance,
 			/// Why.
 			reason: SlashReason,
+		},
+		/// Stake would have been taken if slashing were armed.
+		SlashingDisarmed {
+			/// The worker.
+			worker: T::AccountId,
+			/// How much should have been taken, in planck.
+			amount: Balance,
+			/// Why.
+			reason: SlashReason,
+		},
+		/// A worker was convicted and cannot resume or serve for a while.
+		Suspended {
+			/// The worker.
+			worker: T::AccountId,
+			/// The first block in which it can.
+			until: BlockNumberFor<T>,
+		},
+		/// A worker takes delegations, or takes them on another commission.
+		CommissionSet {
+			/// The worker.
+			worker: T::AccountId,
+			/// The share of its delegators' rewards that it keeps.
+			rate: Perbill,
+			/// The first block in which it does.
+			from: BlockNumberFor<T>,
+		},
+		/// A delegator added stake.
+		Delegated {
+			/// The worker.
+			worker: T::AccountId,
+			/// The delegator.
+			delegator: T::AccountId,
+			/// How much, in planck.
+			amount: Balance,
+		},
+		/// Stake of a delegator is on its way out.
+		Undelegated {
+			/// The worker.
+			worker: T::AccountId,
+			/// The delegator.
+			delegator: T::AccountId,
+			/// How much, in planck.
+			amount: Balance,
+			/// The first block in which it can be withdrawn.
+			withdrawable_at: BlockNumberFor<T>,
+		},
+		/// Stake was given back to a delegator, and its last rewards with the last of it.
+		DelegationWithdrawn {
+			/// The worker.
+			worker: T::AccountId,
+			/// The delegator.
+			delegator: T::AccountId,
+			/// How much, in planck.
+			amount: Balance,
+		},
+		/// A reward of a worker was shared with its delegators.
+		RewardShared {
+			/// The worker.
+			worker: T::AccountId,
+			/// What it got itself, in planck.
+			own: Balance,
+			/// What its delegators can claim, in planck.
+			delegators: Balance,
+		},
+		/// The rewards of a delegation were claimed.
+		RewardsClaimed {
+			/// The worker.
+			worker: T::AccountId,
+			/// The delegator.
+			delegator: T::AccountId,
+			/// How much, in planck.
+			amount: Balance,
+			/// Where they went.
+			payee: Payee,
+		},
+		/// A delegator has said where its rewards go.
+		PayeeSet {
+			/// The worker.
+			worker: T::AccountId,
+			/// The delegator.
+			delegator: T::AccountId,
+			/// Where they go from now on.
+			payee: Payee,
 		},
 	}
 
@@ -294,6 +489,22 @@ pub mod pallet {
 		NotEnoughFreeStake,
 		/// The worker has as many open jobs as it takes. Wait until some are settled, or name another worker.
 		TooManyClaims,
+		/// The worker was convicted of a wrong answer. Wait until the block that `worker_status` names.
+		Suspended,
+		/// The worker takes no delegations: it has not set a commission. Choose another one.
+		DelegationClosed,
+		/// The delegation would be or stay below `MinDelegation`. Delegate more, or undelegate all.
+		DelegationTooSmall,
+		/// The worker's own stake does not carry more delegations. Delegate less, or choose another worker.
+		TooMuchDelegated,
+		/// Nearly all of what was delegated to the worker was slashed. Choose another one.
+		PoolDepleted,
+		/// The account has delegated nothing to the worker. Delegate first.
+		UnknownDelegation,
+		/// The delegation has less stake than that. Undelegate less, or all.
+		NotEnoughDelegated,
+		/// There are no rewards to claim. See `claimable`.
+		NothingToClaim,
 	}
 
 	/// Workers that stand from the first block on.
@@ -334,7 +545,13 @@ pub mod pallet {
 				"MinBond is below the existential deposit"
 			);
 			assert!(T::MaxServers::get() > 0 && T::MaxServed::get() > 0, "nothing could be served");
-			assert!(T::MaxUnbonding::get() > 0, "nothing could be unbonded");
+			assert!(T::MaxUnbonding::get() > 2, "MaxUnbonding is below 3: buckets would be longer than the delay");
+			assert!(
+				T::MinDelegation::get() >= T::Currency::minimum_balance() && T::MinDelegation::get() > 0,
+				"MinDelegation is below the existential deposit"
+			);
+			assert!(T::MaxLeverage::get() > 0, "MaxLeverage is zero: nothing could be delegated");
+			assert!(T::MaxSlashRecords::get() > 0, "MaxSlashRecords is zero: nobody would know why");
 		}
 
 		#[cfg(feature = "try-runtime")]
@@ -366,10 +583,11 @@ pub mod pallet {
 		/// Fails with `UnknownWorker` if you are no worker, `AmountZero` if the amount is zero, `BondTooSmall` if you would
 		/// still be below `MinBond` (after a slash), or an error of the balance if you do not have the amount.
 		#[pallet::call_index(1)]
-		#[pallet::weight(T::WeightInfo::bond_extra())]
+		#[pallet::weight(T::WeightInfo::bond_extra().saturating_add(T::StakeObserver::settle_weight()))]
 		pub fn bond_extra(origin: OriginFor<T>, #[pallet::compact] amount: Balance) -> DispatchResult {
 			let who = ensure_signed(origin)?;
 			ensure!(amount > 0, Error::<T>::AmountZero);
+			T::StakeObserver::settle(&who);
 			Self::with_observer(&who, || {
 				Self::try_mutate_worker(&who, |worker| {
 					T::Currency::hold(&HoldReason::Stake.into(), &who, amount)?;
@@ -401,7 +619,8 @@ pub mod pallet {
 		///
 		/// Fails with `UnknownWorker` if you are no worker, `BondTooSmall` if you have less than `MinBond` bonded,
 		/// `CapacityZero` if the terms have no capacity, `ModelNotActive` if the model takes no new jobs, `TooManyServers` if
-		/// it has enough workers, and `TooManyServed` if you serve as many models as you can.
+		/// it has enough workers, `TooManyServed` if you serve as many models as you can, and `Suspended` if you were convicted
+		/// of a wrong answer not long ago, also if you have left and bonded anew since.
 		#[pallet::call_index(3)]
 		#[pallet::weight(T::WeightInfo::serve_model())]
 		pub fn serve_model(origin: OriginFor<T>, model: ModelId, terms: Terms) -> DispatchResult {
@@ -446,7 +665,8 @@ pub mod pallet {
 		///
 		/// Only a paused worker may call this. It costs the transaction fee.
 		///
-		/// Fails with `UnknownWorker` if you are no worker and `WorkerNotPaused` if you are not paused.
+		/// Fails with `UnknownWorker` if you are no worker, `WorkerNotPaused` if you are not paused, and `Suspended` if you were
+		/// convicted of a wrong answer not long ago.
 		#[pallet::call_index(6)]
 		#[pallet::weight(T::WeightInfo::resume())]
 		pub fn resume(origin: OriginFor<T>) -> DispatchResult {
@@ -456,7 +676,8 @@ pub mod pallet {
 					ensure!(worker.paused, Error::<T>::WorkerNotPaused);
 					worker.paused = false;
 					Ok(())
-				})
+				})?;
+				Self::ensure_not_suspended(&who)
 			})?;
 			Self::deposit_event(Event::Resumed { worker: who });
 			Ok(())
@@ -482,9 +703,10 @@ pub mod pallet {
 			let withdrawable_at = Self::with_observer(&who, || {
 				let (left, withdrawable_at) = Self::try_mutate_worker(&who, |worker| {
 					let left = worker.bonded.checked_sub(amount).ok_or(Error::<T>::NotEnoughBonded)?;
-					ensure!(left >= worker.covered, Error::<T>::StakeCoversJobs);
 					ensure!(left == 0 || left >= T::MinBond::get(), Error::<T>::RemainderTooSmall);
 					worker.bonded = left;
+					let backing = worker.backing(T::MaxLeverage::get());
+					ensure!(backing >= worker.covered, Error::<T>::StakeCoversJobs);
 					// Not before what is on its way out already, should the delay ever be shortened.
 					let withdrawable_at = worker.unbonding.last().map_or(due, |last| last.withdrawable_at.max(due));
 					match worker.unbonding.last_mut() {
@@ -517,29 +739,7 @@ pub mod pallet {
 		#[pallet::weight(T::WeightInfo::withdraw())]
 		pub fn withdraw(origin: OriginFor<T>) -> DispatchResult {
 			let who = ensure_signed(origin)?;
-			let now = frame_system::Pallet::<T>::block_number();
-			let mut worker = Workers::<T>::get(&who).ok_or(Error::<T>::UnknownWorker)?;
-			ensure!(worker.bonded > 0 || worker.open_claims == 0, Error::<T>::ClaimsOpen);
-
-			let before = worker.total_unbonding();
-			worker.unbonding.retain(|part| part.withdrawable_at > now);
-			let amount = before.saturating_sub(worker.total_unbonding());
-			let leaves = worker.bonded == 0 && worker.unbonding.is_empty();
-			ensure!(amount > 0 || leaves, Error::<T>::NothingToWithdraw);
-
-			T::Currency::release(&HoldReason::Stake.into(), &who, amount, Precision::Exact)?;
-			if leaves {
-				// A worker whose whole stake was slashed may still be listed; no job of it is open.
-				Self::remove_services(&who)?;
-				if let Some(key) = worker.service_key {
-					ServiceKeys::<T>::remove(key);
-				}
-				Workers::<T>::remove(&who);
-			} else {
-				Workers::<T>::insert(&who, worker);
-			}
-			Self::deposit_event(Event::Withdrawn { worker: who, amount });
-			Ok(())
+			Self::do_withdraw(&who)
 		}
 
 		/// Set how many jobs you have open at once, from their assignment to the release of their bonds. All of them can be
@@ -560,13 +760,131 @@ pub mod pallet {
 			Self::deposit_event(Event::ClaimsLimited { worker: who, max_claims });
 			Ok(())
 		}
+
+		/// Give a worker all of its own stake that is due, like `withdraw` does for the caller. Forgets the suspension of an
+		/// account that is over.
+		///
+		/// Anyone may call this, for anyone. It costs the transaction fee; the stake goes to the worker.
+		///
+		/// Fails like `withdraw`.
+		#[pallet::call_index(10)]
+		#[pallet::weight(T::WeightInfo::withdraw_for())]
+		pub fn withdraw_for(origin: OriginFor<T>, worker: T::AccountId) -> DispatchResult {
+			ensure_signed(origin)?;
+			let forgotten = SuspendedUntil::<T>::contains_key(&worker) && Self::ensure_not_suspended(&worker).is_ok();
+			if forgotten && !Workers::<T>::contains_key(&worker) {
+				return Ok(());
+			}
+			Self::do_withdraw(&worker)
+		}
+
+		/// Take delegations, and keep a share of what they earn. The first commission and a lower one are taken at once; a
+		/// higher one after `UnbondingDelay` blocks, so that every delegator can leave before.
+		///
+		/// Only a worker may call this. It costs the transaction fee. A higher commission that was not yet taken is forgotten.
+		///
+		/// Fails with `UnknownWorker` if you are no worker.
+		#[pallet::call_index(11)]
+		#[pallet::weight(T::WeightInfo::set_commission())]
+		pub fn set_commission(origin: OriginFor<T>, rate: Perbill) -> DispatchResult {
+			let who = ensure_signed(origin)?;
+			Self::do_set_commission(who, rate)
+		}
+
+		/// Put stake behind a worker. `amount`, in planck, moves from you to the account of the pallet, earns its part of what
+		/// the worker earns, and can be slashed with the worker's own stake if the worker answers wrongly or late, from now on
+		/// until it is due after `undelegate`. The first delegator of all pays for that account's existential deposit.
+		///
+		/// Anyone may call this, for a worker that has set its commission.
+		///
+		/// Fails with `UnknownWorker` if it is no worker, `DelegationClosed` if it takes no delegations, `AmountZero` if the
+		/// amount is zero, `DelegationTooSmall` if your delegation would be below `MinDelegation`, `TooMuchDelegated` if it
+		/// would have more than `MaxLeverage` times its own stake, `PoolDepleted` if nearly all that was delegated to it was
+		/// slashed, or an error of the balance if you do not have the amount.
+		#[pallet::call_index(12)]
+		#[pallet::weight(T::WeightInfo::delegate().saturating_add(T::StakeObserver::settle_weight()))]
+		pub fn delegate(
+			origin: OriginFor<T>,
+			worker: T::AccountId,
+			#[pallet::compact] amount: Balance,
+		) -> DispatchResult {
+			let who = ensure_signed(origin)?;
+			Self::do_delegate(worker, who, amount)
+		}
+
+		/// Start to take stake out from behind a worker: `amount` planck, or all. It covers no new jobs and earns nothing from
+		/// now on, and can be withdrawn after `UnbondingDelay` blocks, rounded up so that the stake of many leaves together.
+		/// Until then it can be slashed for what the worker has done. Stake that is due already is withdrawn.
+		///
+		/// Only a delegator may call this, whatever its worker does or has done. It costs the transaction fee.
+		///
+		/// Fails with `UnknownDelegation` if you have delegated nothing to the worker, `AmountZero` if the amount is zero,
+		/// `NotEnoughDelegated` if you have less, and `DelegationTooSmall` if something below `MinDelegation` would be left.
+		#[pallet::call_index(13)]
+		#[pallet::weight(T::WeightInfo::undelegate().saturating_add(T::StakeObserver::settle_weight()))]
+		pub fn undelegate(origin: OriginFor<T>, worker: T::AccountId, amount: Option<Balance>) -> DispatchResult {
+			let who = ensure_signed(origin)?;
+			Self::do_undelegate(worker, who, amount)
+		}
+
+		/// Give a delegator its stake that is due, and with the last of it what it has not claimed.
+		///
+		/// Anyone may call this, for anyone. It costs the transaction fee; the stake goes to the delegator.
+		///
+		/// Fails with `UnknownDelegation` if it has delegated nothing to the worker, `NothingToWithdraw` if nothing is due, or an
+		/// error of the balance if the delegator's account is gone and the amount is below the existential deposit.
+		#[pallet::call_index(14)]
+		#[pallet::weight(T::WeightInfo::withdraw_delegation())]
+		pub fn withdraw_delegation(
+			origin: OriginFor<T>,
+			worker: T::AccountId,
+			delegator: T::AccountId,
+		) -> DispatchResult {
+			ensure_signed(origin)?;
+			Self::do_withdraw_delegation(worker, delegator)
+		}
+
+		/// Give a delegator its rewards: to its account, or to its stake if it said so. They go to its account all the same if
+		/// the worker cannot take more stake.
+		///
+		/// Anyone may call this, for anyone. It costs the transaction fee.
+		///
+		/// Fails with `UnknownDelegation` if it has delegated nothing to the worker, `NothingToClaim` if there are no rewards, or
+		/// an error of the balance if the delegator's account is gone and the rewards are below the existential deposit.
+		#[pallet::call_index(15)]
+		#[pallet::weight(T::WeightInfo::claim())]
+		pub fn claim(origin: OriginFor<T>, worker: T::AccountId, delegator: T::AccountId) -> DispatchResult {
+			ensure_signed(origin)?;
+			Self::do_claim(worker, delegator)
+		}
+
+		/// Say where the rewards of a delegation go when they are claimed: to your account, as at first, or to your stake.
+		///
+		/// Only a delegator may call this. It costs the transaction fee. It is for all rewards that are not yet claimed.
+		///
+		/// Fails with `UnknownDelegation` if you have delegated nothing to the worker.
+		#[pallet::call_index(16)]
+		#[pallet::weight(T::WeightInfo::set_payee())]
+		pub fn set_payee(origin: OriginFor<T>, worker: T::AccountId, payee: Payee) -> DispatchResult {
+			let who = ensure_signed(origin)?;
+			Delegations::<T>::try_mutate(&worker, &who, |delegation| {
+				delegation.as_mut().ok_or(Error::<T>::UnknownDelegation)?.payee = payee;
+				Ok::<_, DispatchError>(())
+			})?;
+			Self::deposit_event(Event::PayeeSet { worker, delegator: who, payee });
+			Ok(())
+		}
 	}
 
 	#[pallet::view_functions]
 	impl<T: Config> Pallet<T> {
-		/// The stake, service key and services of a worker.
+		/// The stake, delegators, service key and services of a worker.
 		pub fn worker_status(account: T::AccountId) -> Option<WorkerStatusOf<T>> {
 			let worker = Workers::<T>::get(&account)?;
+			let pool = Pools::<T>::get(&account);
+			let now = frame_system::Pallet::<T>::block_number();
+			let announced = pool.commission.map(|commission| commission.announced(now));
+			let (commission, next_commission) = announced.map_or((None, None), |(rate, next)| (Some(rate), next));
 			let services = Served::<T>::get(&account)
 				.into_iter()
 				.filter_map(|model| {
@@ -574,13 +892,19 @@ pub mod pallet {
 				})
 				.collect();
 			Some(WorkerStatus {
-				free: worker.free(),
-				bonded: worker.bonded,
+				bonded: worker.backing(T::MaxLeverage::get()),
+				own: worker.bonded,
+				delegated: worker.delegated,
+				delegators: pool.delegators,
+				commission,
+				next_commission,
+				free: worker.free(T::MaxLeverage::get()),
 				covered: worker.covered,
 				open_claims: worker.open_claims,
 				max_claims: worker.max_claims,
 				unbonding: worker.unbonding.into_inner(),
 				paused: worker.paused,
+				suspended_until: SuspendedUntil::<T>::get(&account).filter(|until| *until > now),
 				service_key: worker.service_key,
 				services,
 			})
@@ -591,276 +915,27 @@ pub mod pallet {
 			Workers::<T>::get(account)?.unbonding.first().map(|part| part.withdrawable_at)
 		}
 
+		/// What a delegator has with a worker. `None` if nothing.
+		pub fn delegation(worker: T::AccountId, delegator: T::AccountId) -> Option<DelegationStatusOf<T>> {
+			Self::delegation_status(&worker, &delegator)
+		}
+
+		/// The rewards that a delegator can claim of a worker, in planck.
+		pub fn claimable(worker: T::AccountId, delegator: T::AccountId) -> Balance {
+			Self::delegation_status(&worker, &delegator).map_or(0, |status| status.claimable)
+		}
+
+		/// The last slashes of a worker, latest first: when, how much, why.
+		pub fn why_slashed(worker: T::AccountId) -> Vec<SlashRecordOf<T>> {
+			Slashes::<T>::get(worker).into_iter().rev().collect()
+		}
+
 		/// Who serves a model, on which terms.
 		pub fn servers(model: ModelId) -> Vec<(T::AccountId, Terms)> {
 			Servers::<T>::get(model)
 				.into_iter()
 				.filter_map(|who| Services::<T>::get(model, &who).map(|service| (who, service.terms)))
 				.collect()
-		}
-	}
-
-	impl<T: Config> Pallet<T> {
-		/// Draw a worker for a job on a model, by bonded stake among those that can take it. `accept` says whether terms
-		/// suit the job and which bond it needs then, in planck.
-		///
-		/// `seed` must be uniformly distributed, and must not serve another draw. Reads all servers of the model; changes
-		/// nothing.
-		pub fn draw(
-			model: &ModelId,
-			exclude: &[T::AccountId],
-			seed: [u8; 32],
-			mut accept: impl FnMut(&Terms) -> Option<Balance>,
-		) -> Option<(T::AccountId, Terms, Balance)> {
-			let mut total = U256::zero();
-			let mut candidates = Vec::new();
-			for who in Servers::<T>::get(model) {
-				if exclude.contains(&who) {
-					continue;
-				}
-				if let Ok((terms, bond, weight)) = Self::check_candidate(&who, model, &mut accept) {
-					total = total.saturating_add(weight.into());
-					candidates.push((total, who, terms, bond));
-				}
-			}
-			// 256 random bits on a total of fewer than 135: what the remainder favours is far below any stake.
-			let drawn = U256::from_little_endian(&seed).checked_rem(total)?;
-			candidates.into_iter().find(|(upto, ..)| drawn < *upto).map(|(_, who, terms, bond)| (who, terms, bond))
-		}
-
-		/// Check whether one worker can take a job on a model; see [`Self::draw`] for `accept`. The terms and the bond, or
-		/// the reason why not.
-		pub fn candidate(
-			worker: &T::AccountId,
-			model: &ModelId,
-			accept: impl FnMut(&Terms) -> Option<Balance>,
-		) -> Result<(Terms, Balance), Error<T>> {
-			Self::check_candidate(worker, model, accept).map(|(terms, bond, _)| (terms, bond))
-		}
-
-		/// Assign a job on a model to a worker: set `bond` aside for it and count it as open and in flight.
-		///
-		/// Fails if [`Self::candidate`] would, apart from the terms, and changes nothing then.
-		pub fn assign(worker: &T::AccountId, model: &ModelId, bond: Balance) -> DispatchResult {
-			Self::check_candidate(worker, model, |_| Some(bond))?;
-			let mut record = Workers::<T>::get(worker).ok_or(Error::<T>::UnknownWorker)?;
-			let mut service = Services::<T>::get(model, worker).ok_or(Error::<T>::NotServing)?;
-			record.open_claims = record.open_claims.checked_add(1).ok_or(Error::<T>::TooManyClaims)?;
-			record.covered = record.covered.checked_add(bond).ok_or(Error::<T>::NotEnoughFreeStake)?;
-			service.in_flight = service.in_flight.checked_add(1).ok_or(Error::<T>::CapacityFull)?;
-			Workers::<T>::insert(worker, record);
-			Services::<T>::insert(model, worker, service);
-			Ok(())
-		}
-
-		/// A job on a model that was assigned to a worker needs no answer any more: it came, or came not in time.
-		pub fn answered(worker: &T::AccountId, model: &ModelId) {
-			Services::<T>::mutate(model, worker, |service| match service {
-				Some(service) if service.in_flight > 0 => service.in_flight.saturating_dec(),
-				_ => {
-					defensive!("a job was answered that was not in flight");
-				}
-			});
-		}
-
-		/// Release the bond of a job, with which it was assigned.
-		pub fn release(worker: &T::AccountId, bond: Balance) {
-			Workers::<T>::mutate(worker, |worker| match worker {
-				Some(worker) if worker.open_claims > 0 && worker.covered >= bond => {
-					worker.open_claims.saturating_dec();
-					worker.covered.saturating_reduce(bond);
-				}
-				_ => {
-					defensive!("a bond was released that was not set aside");
-				}
-			});
-		}
-
-		/// Take up to `amount` planck of a worker's stake: free stake first, then unbonding stake, latest first. What covers
-		/// other jobs is never taken; release the bond of the job at fault first.
-		///
-		/// The credit is what was taken. Dropping it burns it.
-		pub fn slash(worker: &T::AccountId, amount: Balance, reason: SlashReason) -> CreditOf<T> {
-			let Some(mut record) = Workers::<T>::get(worker) else {
-				defensive!("an account was slashed that is no worker");
-				return CreditOf::<T>::zero();
-			};
-			let before = Self::active_stake(worker);
-
-			let from_free = amount.min(record.free());
-			record.bonded = record.bonded.saturating_sub(from_free);
-			let mut missing = amount.saturating_sub(from_free);
-			for part in record.unbonding.iter_mut().rev() {
-				let from_part = missing.min(part.amount);
-				part.amount = part.amount.saturating_sub(from_part);
-				missing = missing.saturating_sub(from_part);
-			}
-			record.unbonding.retain(|part| part.amount > 0);
-			Workers::<T>::insert(worker, record);
-
-			let wanted = amount.saturating_sub(missing);
-			let (credit, short) = T::Currency::slash(&HoldReason::Stake.into(), worker, wanted);
-			if short > 0 {
-				defensive!("stake of a worker was not held in full");
-			}
-			Self::observe(worker, before);
-			if credit.peek() > 0 {
-				Self::deposit_event(Event::Slashed { worker: worker.clone(), amount: credit.peek(), reason });
-			}
-			credit
-		}
-
-		/// Give a worker no new jobs until it resumes: its answer was wrong.
-		pub fn suspend(worker: &T::AccountId) {
-			let before = Self::active_stake(worker);
-			let newly = Workers::<T>::mutate_extant(worker, |record| !core::mem::replace(&mut record.paused, true));
-			Self::observe(worker, before);
-			if newly {
-				Self::deposit_event(Event::Paused { worker: worker.clone() });
-			}
-		}
-
-		/// The number of workers that serve a model, paused ones included.
-		pub fn server_count(model: &ModelId) -> u32 {
-			let count = Servers::<T>::decode_len(model).unwrap_or(0);
-			u32::try_from(count).unwrap_or(u32::MAX)
-		}
-
-		/// The worker that a service key signs for.
-		pub fn worker_of(key: &ServiceKey) -> Option<T::AccountId> {
-			ServiceKeys::<T>::get(key)
-		}
-
-		/// The key with which a worker's node signs.
-		pub fn service_key(worker: &T::AccountId) -> Option<ServiceKey> {
-			Workers::<T>::get(worker)?.service_key
-		}
-
-		/// The stake of a worker that works: bonded and at least `MinBond`, not paused, serving something; else zero.
-		pub fn active_stake(worker: &T::AccountId) -> Balance {
-			match Workers::<T>::get(worker) {
-				Some(record)
-					if !record.paused
-						&& record.bonded >= T::MinBond::get()
-						&& Served::<T>::decode_len(worker).unwrap_or(0) > 0 =>
-				{
-					record.bonded
-				}
-				_ => 0,
-			}
-		}
-
-		/// Run a change of a worker and tell the observer if its active stake changed.
-		fn with_observer<R>(
-			who: &T::AccountId,
-			change: impl FnOnce() -> Result<R, DispatchError>,
-		) -> Result<R, DispatchError> {
-			let before = Self::active_stake(who);
-			let result = change()?;
-			Self::observe(who, before);
-			Ok(result)
-		}
-
-		/// Tell the observer if the active stake of a worker is not what it was.
-		fn observe(who: &T::AccountId, before: Balance) {
-			let after = Self::active_stake(who);
-			if after != before {
-				T::StakeObserver::active_stake_changed(who, after);
-			}
-		}
-
-		fn try_mutate_worker<R>(
-			who: &T::AccountId,
-			change: impl FnOnce(&mut WorkerOf<T>) -> Result<R, DispatchError>,
-		) -> Result<R, DispatchError> {
-			Workers::<T>::try_mutate(who, |worker| change(worker.as_mut().ok_or(Error::<T>::UnknownWorker)?))
-		}
-
-		/// The terms, the bond and the weight in a draw of a worker that can take a job.
-		fn check_candidate(
-			who: &T::AccountId,
-			model: &ModelId,
-			mut accept: impl FnMut(&Terms) -> Option<Balance>,
-		) -> Result<(Terms, Balance, Balance), Error<T>> {
-			let worker = Workers::<T>::get(who).ok_or(Error::<T>::UnknownWorker)?;
-			let service = Services::<T>::get(model, who).ok_or(Error::<T>::NotServing)?;
-			ensure!(!worker.paused, Error::<T>::WorkerPaused);
-			ensure!(worker.service_key.is_some(), Error::<T>::NoServiceKey);
-			ensure!(worker.bonded >= T::MinBond::get(), Error::<T>::BondTooSmall);
-			ensure!(service.in_flight < service.terms.capacity, Error::<T>::CapacityFull);
-			ensure!(worker.open_claims < worker.max_claims, Error::<T>::TooManyClaims);
-			let bond = accept(&service.terms).ok_or(Error::<T>::TermsNotMet)?;
-			ensure!(worker.free() >= bond, Error::<T>::NotEnoughFreeStake);
-			Ok((service.terms, bond, worker.bonded))
-		}
-
-		fn do_bond(who: &T::AccountId, amount: Balance) -> DispatchResult {
-			ensure!(!Workers::<T>::contains_key(who), Error::<T>::AlreadyBonded);
-			ensure!(amount >= T::MinBond::get(), Error::<T>::BondTooSmall);
-			T::Currency::hold(&HoldReason::Stake.into(), who, amount)?;
-			// It serves nothing yet, so its active stake stays zero.
-			Workers::<T>::insert(who, Worker::new(amount, frame_system::Pallet::<T>::block_number()));
-			Self::deposit_event(Event::Bonded { worker: who.clone(), amount });
-			Ok(())
-		}
-
-		fn do_set_service_key(who: &T::AccountId, key: ServiceKey) -> DispatchResult {
-			Self::try_mutate_worker(who, |worker| {
-				ensure!(ServiceKeys::<T>::get(&key).is_none_or(|holder| holder == *who), Error::<T>::ServiceKeyTaken);
-				if let Some(former) = worker.service_key.replace(key.clone()) {
-					ServiceKeys::<T>::remove(former);
-				}
-				ServiceKeys::<T>::insert(&key, who);
-				Ok(())
-			})?;
-			Self::deposit_event(Event::ServiceKeySet { worker: who.clone(), key });
-			Ok(())
-		}
-
-		fn do_serve(who: &T::AccountId, model: ModelId, terms: Terms) -> DispatchResult {
-			let worker = Workers::<T>::get(who).ok_or(Error::<T>::UnknownWorker)?;
-			ensure!(worker.bonded >= T::MinBond::get(), Error::<T>::BondTooSmall);
-			ensure!(terms.capacity > 0, Error::<T>::CapacityZero);
-			ensure!(T::Models::is_active(&model), Error::<T>::ModelNotActive);
-			Self::with_observer(who, || {
-				let in_flight = match Services::<T>::get(model, who) {
-					Some(service) => service.in_flight,
-					None => {
-						Servers::<T>::try_append(model, who).map_err(|_| Error::<T>::TooManyServers)?;
-						Served::<T>::try_append(who, model).map_err(|_| Error::<T>::TooManyServed)?;
-						0
-					}
-				};
-				Services::<T>::insert(model, who, Service { terms: terms.clone(), in_flight });
-				Ok(())
-			})?;
-			Self::deposit_event(Event::ServiceSet { worker: who.clone(), model, terms });
-			Ok(())
-		}
-
-		/// Remove all services of a worker. None may have a job in flight.
-		fn remove_services(who: &T::AccountId) -> DispatchResult {
-			Served::<T>::get(who).iter().try_for_each(|model| Self::remove_service(who, model))
-		}
-
-		fn remove_service(who: &T::AccountId, model: &ModelId) -> DispatchResult {
-			let service = Services::<T>::get(model, who).ok_or(Error::<T>::NotServing)?;
-			ensure!(service.in_flight == 0, Error::<T>::ServiceBusy);
-			Services::<T>::remove(model, who);
-			Servers::<T>::mutate_exists(model, |servers| {
-				if let Some(list) = servers {
-					list.retain(|server| server != who);
-				}
-				*servers = servers.take().filter(|list| !list.is_empty());
-			});
-			Served::<T>::mutate_exists(who, |served| {
-				if let Some(list) = served {
-					list.retain(|id| id != model);
-				}
-				*served = served.take().filter(|list| !list.is_empty());
-			});
-			Self::deposit_event(Event::ServiceStopped { worker: who.clone(), model: *model });
-			Ok(())
 		}
 	}
 }

@@ -4,7 +4,9 @@ use crate::{self as pallet_workers, traits, types::*, Config};
 use assay_primitives::{Balance, ModelId, ServiceKey};
 use frame_support::{
 	derive_impl, parameter_types,
-	traits::{ConstU128, ConstU32},
+	traits::{fungible::Balanced, ConstU128, ConstU32},
+	weights::Weight,
+	PalletId,
 };
 use sp_core::{sr25519, H256};
 use sp_runtime::{BuildStorage, Perbill};
@@ -29,13 +31,18 @@ impl frame_system::Config for Test {
 #[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
 impl pallet_balances::Config for Test {
 	type Balance = Balance;
-	type ExistentialDeposit = ConstU128<10>;
+	type ExistentialDeposit = ConstU128<EXISTENTIAL_DEPOSIT>;
 	type AccountStore = System;
 }
 
 parameter_types! {
 	/// The models that take no jobs.
 	pub static Inactive: Vec<ModelId> = Vec::new();
+	/// Whether stake can be slashed.
+	pub static Armed: bool = true;
+	pub const DelegationId: PalletId = PalletId(*b"assay/dg");
+	/// What is owed to each worker for what it did before.
+	pub static Owed: BTreeMap<u64, Balance> = BTreeMap::new();
 	/// What the observer was told last of each worker.
 	pub static Observed: BTreeMap<u64, Balance> = BTreeMap::new();
 }
@@ -60,6 +67,15 @@ impl traits::StakeObserver<u64, Balance> for Observer {
 			assert_ne!(former, new, "the observer was told of no change");
 		});
 	}
+
+	fn settle(who: &u64) {
+		let owed = Owed::mutate(|owed| owed.remove(who)).unwrap_or(0);
+		assert!(Workers::distribute(who, Balances::issue(owed)).is_ok());
+	}
+
+	fn settle_weight() -> Weight {
+		Weight::zero()
+	}
 }
 
 impl Config for Test {
@@ -73,16 +89,28 @@ impl Config for Test {
 	type MaxServers = ConstU32<4>;
 	type MaxServed = ConstU32<3>;
 	type MaxUnbonding = ConstU32<8>;
+	type SlashingArmed = Armed;
+	type SuspensionBlocks = ConstU32<SUSPENSION>;
+	type DelegationId = DelegationId;
+	type MinDelegation = ConstU128<MIN_DELEGATION>;
+	type MaxLeverage = ConstU32<MAX_LEVERAGE>;
+	type MaxSlashRecords = ConstU32<3>;
 	type WeightInfo = ();
 }
 
 pub(crate) const MIN_BOND: Balance = 100;
 pub(crate) const UNBONDING_DELAY: u32 = 50;
+pub(crate) const SUSPENSION: u32 = 80;
+pub(crate) const MIN_DELEGATION: Balance = 20;
+pub(crate) const MAX_LEVERAGE: u32 = 4;
+pub(crate) const EXISTENTIAL_DEPOSIT: Balance = 10;
 pub(crate) const START_BALANCE: Balance = 1_000_000;
 
 pub(crate) const CHARLIE: u64 = 1;
 pub(crate) const EVE: u64 = 2;
 pub(crate) const FERDIE: u64 = 3;
+pub(crate) const GINA: u64 = 4;
+pub(crate) const HANS: u64 = 5;
 /// Has nothing.
 pub(crate) const NOBODY: u64 = 99;
 
@@ -109,6 +137,7 @@ pub(crate) fn signed(who: u64) -> RuntimeOrigin {
 #[derive(Default)]
 pub(crate) struct ExtBuilder {
 	workers: Vec<GenesisWorker<u64>>,
+	commissions: Vec<(u64, Perbill)>,
 }
 
 impl ExtBuilder {
@@ -120,6 +149,12 @@ impl ExtBuilder {
 		self
 	}
 
+	/// With a worker that takes delegations.
+	pub(crate) fn with_commission(mut self, worker: u64, rate: Perbill) -> Self {
+		self.commissions.push((worker, rate));
+		self
+	}
+
 	/// The workers at genesis.
 	pub(crate) fn workers(self) -> Vec<GenesisWorker<u64>> {
 		self.workers
@@ -127,6 +162,8 @@ impl ExtBuilder {
 
 	pub(crate) fn build(self) -> sp_io::TestExternalities {
 		Inactive::set(Vec::new());
+		Armed::set(true);
+		Owed::set(BTreeMap::new());
 		Observed::set(BTreeMap::new());
 		let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
 		pallet_balances::GenesisConfig::<Test> {
@@ -137,7 +174,12 @@ impl ExtBuilder {
 		.unwrap();
 		pallet_workers::GenesisConfig::<Test> { workers: self.workers }.assimilate_storage(&mut storage).unwrap();
 		let mut ext = sp_io::TestExternalities::from(storage);
-		ext.execute_with(|| System::set_block_number(1));
+		ext.execute_with(|| {
+			System::set_block_number(1);
+			for (worker, rate) in self.commissions {
+				Workers::set_commission(signed(worker), rate).unwrap();
+			}
+		});
 		ext
 	}
 

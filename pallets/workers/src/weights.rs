@@ -24,6 +24,20 @@ pub trait WeightInfo {
 	fn withdraw() -> Weight;
 	/// See the benchmark `limit_claims`.
 	fn limit_claims() -> Weight;
+	/// See the benchmark `withdraw_for`.
+	fn withdraw_for() -> Weight;
+	/// See the benchmark `set_commission`.
+	fn set_commission() -> Weight;
+	/// See the benchmark `delegate`.
+	fn delegate() -> Weight;
+	/// See the benchmark `undelegate`.
+	fn undelegate() -> Weight;
+	/// See the benchmark `withdraw_delegation`.
+	fn withdraw_delegation() -> Weight;
+	/// See the benchmark `claim`.
+	fn claim() -> Weight;
+	/// See the benchmark `set_payee`.
+	fn set_payee() -> Weight;
 }
 
 impl WeightInfo for () {
@@ -55,6 +69,27 @@ impl WeightInfo for () {
 		Weight::from_parts(1_000, 100)
 	}
 	fn limit_claims() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn withdraw_for() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn set_commission() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn delegate() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn undelegate() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn withdraw_delegation() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn claim() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn set_payee() -> Weight {
 		Weight::from_parts(1_000, 100)
 	}
 }

@@ -47,15 +47,19 @@ impl<T: frame_system::Config> pallet_rewards::WeightInfo for WeightInfo<T> {
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// Storage: `Rewards::TotalMinted` (r:1 w:1)
 	/// Proof: `Rewards::TotalMinted` (`max_values`: Some(1), `max_size`: Some(16), added: 511, mode: `MaxEncodedLen`)
+	/// And what delegators take: a pool, a worker, the pot and its holds. Not measured: awaits `scripts/weights`.
 	fn payout_era() -> Weight {
-		// Proof Size summary in bytes:
-		//  Measured:  `8916`
-		//  Estimated: `11136`
-		// Minimum execution time: 51_420_000 picoseconds.
-		Weight::from_parts(74_683_000, 0)
-			.saturating_add(Weight::from_parts(0, 11136))
-			.saturating_add(T::DbWeight::get().reads(5))
-			.saturating_add(T::DbWeight::get().writes(4))
+		Weight::from_parts(150_000_000, 0)
+			.saturating_add(Weight::from_parts(0, 20000))
+			.saturating_add(T::DbWeight::get().reads(9))
+			.saturating_add(T::DbWeight::get().writes(7))
+	}
+	/// `payout_era`, and 167 eras more. Not measured: awaits `scripts/weights`.
+	fn payout_all() -> Weight {
+		Weight::from_parts(1_500_000_000, 0)
+			.saturating_add(Weight::from_parts(0, 450000))
+			.saturating_add(T::DbWeight::get().reads(176))
+			.saturating_add(T::DbWeight::get().writes(174))
 	}
 	/// Storage: `Rewards::CurrentEra` (r:1 w:1)
 	/// Proof: `Rewards::CurrentEra` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)

@@ -241,4 +241,53 @@ impl<T: frame_system::Config> pallet_workers::WeightInfo for WeightInfo<T> {
 			.saturating_add(T::DbWeight::get().reads(1))
 			.saturating_add(T::DbWeight::get().writes(1))
 	}
+	/// `withdraw`, one suspension and one pool more. Not measured: awaits `scripts/weights`.
+	fn withdraw_for() -> Weight {
+		Weight::from_parts(552_818_000, 0)
+			.saturating_add(Weight::from_parts(0, 220350))
+			.saturating_add(T::DbWeight::get().reads(71))
+			.saturating_add(T::DbWeight::get().writes(72))
+	}
+	/// `limit_claims`, and a pool. Not measured: awaits `scripts/weights`.
+	fn set_commission() -> Weight {
+		Weight::from_parts(25_288_000, 0)
+			.saturating_add(Weight::from_parts(0, 7752))
+			.saturating_add(T::DbWeight::get().reads(2))
+			.saturating_add(T::DbWeight::get().writes(2))
+	}
+	/// Twice `bond_extra`: two accounts, a pool and a delegation. Not measured: awaits `scripts/weights`.
+	fn delegate() -> Weight {
+		Weight::from_parts(184_676_000, 0)
+			.saturating_add(Weight::from_parts(0, 27136))
+			.saturating_add(T::DbWeight::get().reads(13))
+			.saturating_add(T::DbWeight::get().writes(11))
+	}
+	/// Three times `bond_extra`: two accounts, a pool, a delegation, and eight buckets that are due. Not measured: awaits `scripts/weights`.
+	fn undelegate() -> Weight {
+		Weight::from_parts(277_014_000, 0)
+			.saturating_add(Weight::from_parts(0, 43136))
+			.saturating_add(T::DbWeight::get().reads(21))
+			.saturating_add(T::DbWeight::get().writes(19))
+	}
+	/// Like `undelegate`, which withdraws what is due. Not measured: awaits `scripts/weights`.
+	fn withdraw_delegation() -> Weight {
+		Weight::from_parts(277_014_000, 0)
+			.saturating_add(Weight::from_parts(0, 43136))
+			.saturating_add(T::DbWeight::get().reads(21))
+			.saturating_add(T::DbWeight::get().writes(19))
+	}
+	/// Like `delegate`. Not measured: awaits `scripts/weights`.
+	fn claim() -> Weight {
+		Weight::from_parts(184_676_000, 0)
+			.saturating_add(Weight::from_parts(0, 27136))
+			.saturating_add(T::DbWeight::get().reads(13))
+			.saturating_add(T::DbWeight::get().writes(11))
+	}
+	/// `limit_claims`, on a delegation. Not measured: awaits `scripts/weights`.
+	fn set_payee() -> Weight {
+		Weight::from_parts(25_288_000, 0)
+			.saturating_add(Weight::from_parts(0, 7752))
+			.saturating_add(T::DbWeight::get().reads(2))
+			.saturating_add(T::DbWeight::get().writes(2))
+	}
 }

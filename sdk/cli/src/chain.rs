@@ -2,7 +2,9 @@
 //!
 //! Everything follows the *best* block, which is what people wait for. A dev chain finalises it one or two blocks later.
 
+use crate::types::AccountInfo;
 use anyhow::{anyhow, bail, Context};
+use assay_primitives::pool::{self, Rejection};
 use codec::{Compact, Decode, Encode};
 use std::{fmt, sync::Arc};
 use subxt::{
@@ -26,8 +28,8 @@ use subxt::{
 		methods::legacy::TransactionStatus,
 		Error as RpcError, LegacyRpcMethods, UserError,
 	},
-	transactions::DynamicPayload,
-	utils::AccountId32,
+	transactions::{DynamicPayload, TransactionInvalid},
+	utils::{AccountId32, MultiSignature},
 	Metadata,
 };
 use subxt_signer::sr25519::Keypair;
@@ -72,6 +74,12 @@ impl std::error::Error for Refused {}
 impl Refused {
 	fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
 		Self { name: Some(name.into()), text: text.into() }
+	}
+}
+
+impl From<&Rejection> for Refused {
+	fn from(rejection: &Rejection) -> Self {
+		Self::new(format!("Transaction.{}", rejection.name), rejection.text())
 	}
 }
 
@@ -303,6 +311,45 @@ impl Chain {
 		Ok(signable.sign(signer).with_context(context)?.into_encoded())
 	}
 
+	/// A transaction that nobody has signed, as long as the signed one: for asking what it costs.
+	pub fn draft(&self, at: &At, who: &AccountId32, call: &Call, nonce: u64) -> anyhow::Result<Vec<u8>> {
+		let params = SubstrateExtrinsicParamsBuilder::new()
+			.nonce(nonce)
+			.mortal_from_unchecked(MORTAL_BLOCKS, at.block_number(), at.block_hash())
+			.build();
+		let context = || format!("cannot encode {}.{}", call.pallet_name(), call.call_name());
+		let mut signable = at.tx().create_signable_offline(call, params).with_context(context)?;
+		let nobodys = MultiSignature::Sr25519([0; 64]);
+		Ok(signable.sign_with_account_and_signature(who, &nobodys).with_context(context)?.into_encoded())
+	}
+
+	/// What would come of a call on top of a block. It is signed, and given to the node to try; but its life is over with that block,
+	/// so no later block can have it.
+	pub async fn try_call(&self, at: &At, signer: &Keypair, call: &Call) -> anyhow::Result<Result<(), Refused>> {
+		/// The shortest life there is.
+		const LIFE: u64 = 4;
+		let born = at.block_number().saturating_sub(LIFE - 1);
+		let hash = self.rpc.chain_get_block_hash(Some(born.into())).await.map_err(lost)?;
+		let hash = hash.with_context(|| format!("the node does not have block {born}"))?;
+		let who = signer.public_key().0;
+		let info: Option<AccountInfo> = self.storage(at, "System", "Account", (who,)).await?;
+		let params = SubstrateExtrinsicParamsBuilder::new()
+			.nonce(info.unwrap_or_default().nonce.into())
+			.mortal_from_unchecked(LIFE, born, hash)
+			.build();
+		let context = || format!("cannot encode {}.{}", call.pallet_name(), call.call_name());
+		let mut signable = at.tx().create_signable_offline(call, params).with_context(context)?;
+		let bytes = signable.sign(signer).with_context(context)?.into_encoded();
+		let applied = self.rpc.state_call("BlockBuilder_apply_extrinsic", Some(&bytes), Some(at.block_hash())).await;
+		let applied = applied.map_err(lost).context("the node cannot try the call")?;
+		Ok(match applied.as_slice() {
+			[0, 0, ..] => Ok(()),
+			[0, 1, error @ ..] => Err(refusal(&DispatchError::decode_from(error, at.metadata())?)),
+			[1, 0, error @ ..] => Err(invalid(&TransactionInvalid::decode(&mut &*error)?)),
+			_ => Err(Refused { name: None, text: "the chain cannot tell whether the transaction is valid".into() }),
+		})
+	}
+
 	/// A transaction that carries its authorisation in the call, encoded: what service keys send. No account signs it.
 	pub fn general(&self, at: &At, call: &Call) -> anyhow::Result<Vec<u8>> {
 		/// Transaction format 5 in the lower six bits, "general" in the upper two.
@@ -351,21 +398,9 @@ impl Chain {
 				.context("the node closed the connection before the transaction was in a block")?;
 			match status.map_err(lost)? {
 				TransactionStatus::InBlock(hash) | TransactionStatus::Finalized(hash) => break hash,
-				TransactionStatus::Invalid => {
-					bail!(Refused::new(
-						"Transaction.Invalid",
-						"the transaction became invalid while it waited; try again"
-					))
-				}
-				TransactionStatus::Dropped => {
-					bail!(Refused::new(
-						"Transaction.Dropped",
-						"the node's pool is full and dropped the transaction; try again later"
-					))
-				}
-				TransactionStatus::Usurped(_) => {
-					bail!(Refused::new("Transaction.Usurped", "another transaction of this account took its place"))
-				}
+				TransactionStatus::Invalid => bail!(given_up("invalid")),
+				TransactionStatus::Dropped => bail!(given_up("dropped")),
+				TransactionStatus::Usurped(_) => bail!(given_up("usurped")),
 				_ => (),
 			}
 		};
@@ -454,43 +489,34 @@ pub fn rejected(error: RpcError) -> anyhow::Error {
 /// Why the pool did not take a transaction, in words.
 pub fn rejection(error: &UserError) -> Refused {
 	let data = error.data.as_ref().map(|data| data.get().trim_matches('"').to_owned()).unwrap_or_default();
-	let refused = |name: &str, text: &str| Refused::new(format!("Transaction.{name}"), text);
-	match error.code {
-		1010 if data.contains("Inability to pay") => {
-			refused("Payment", "the account has too little OPG for the transaction fee; send it some first")
-		}
-		1010 if data.contains("outdated") || data.contains("Stale") => {
-			refused("Stale", "a transaction of this account with the same number is already in a block; try again")
-		}
-		1010 if data.contains("bad signature") => refused(
-			"BadProof",
-			"the signature is not valid on this chain; was the chain restarted or upgraded meanwhile? Try again",
-		),
-		1010 if data.contains("future") => refused("Future", "it is too early for that"),
-		// The one code of its own that the inference pallet has.
-		1010 if data.contains("Custom error: 1") => {
-			refused("OutputSize", "the answer is not as long as the model's outputs are together")
-		}
-		1010 if data.contains("exhaust") => refused("ExhaustsResources", "the transaction is too large for a block"),
-		1010 => Refused {
+	match pool::rejection(error.code, &data) {
+		Some(known) => known.into(),
+		None if error.code == pool::INVALID => Refused {
 			name: None,
 			text: format!("the chain does not accept the transaction: {}", or(&data, &error.message)),
 		},
-		1012 => refused(
-			"Banned",
-			"the node refused this very transaction a moment ago and does not look at it again for now",
-		),
-		1013 => refused("AlreadyImported", "the node has this transaction already"),
-		1014 => refused(
-			"TooLowPriority",
-			"another transaction of this account with the same number waits already; try again",
-		),
-		1016 => refused("ImmediatelyDropped", "the node's pool is full; try again later"),
-		_ => Refused {
+		None => Refused {
 			name: None,
 			text: format!("the node did not take the transaction: {}", or(&data, &error.message)),
 		},
 	}
+}
+
+/// Why the chain does not take a transaction, in words.
+fn invalid(error: &TransactionInvalid) -> Refused {
+	let variant = format!("{error:?}");
+	let known = pool::REJECTIONS.iter().find(|rejection| match error {
+		TransactionInvalid::Custom(code) => rejection.sign == pool::Sign::Custom(*code),
+		_ => rejection.name == variant,
+	});
+	let unknown = || Refused { name: None, text: format!("the chain does not accept the transaction: {variant}") };
+	known.map_or_else(unknown, Refused::from)
+}
+
+/// Why the pool gave up a transaction that it had taken, in words.
+fn given_up(status: &str) -> Refused {
+	let unknown = || Refused { name: None, text: format!("the node gave up the transaction: {status}") };
+	pool::given_up(status).map_or_else(unknown, Refused::from)
 }
 
 fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
@@ -574,6 +600,15 @@ mod tests {
 		assert!(rejection(&user_error(1014, "")).to_string().contains("waits already"));
 		assert!(rejection(&user_error(1010, "")).to_string().contains("Invalid Transaction"));
 		assert!(rejection(&user_error(1010, "Something new")).to_string().contains("Something new"));
+	}
+
+	#[test]
+	fn invalidity_should_have_the_words_of_the_pool() {
+		let name = |error: TransactionInvalid| invalid(&error).name;
+		assert_eq!(name(TransactionInvalid::Payment).as_deref(), Some("Transaction.Payment"));
+		assert_eq!(name(TransactionInvalid::Custom(pool::REFUSED_OPENING)).as_deref(), Some("Transaction.Opening"));
+		assert_eq!(name(TransactionInvalid::Custom(255)), None);
+		assert!(invalid(&TransactionInvalid::BadSigner).text.contains("BadSigner"));
 	}
 
 	#[test]

@@ -1,13 +1,14 @@
 //! Request an inference, and follow it until the answer is settled and paid for.
 
 use crate::{
-	account::{balances, signer},
+	account::{author, balances},
 	amount::Amount,
 	args::{Global, Infer},
 	chain::{call, At, Call, Chain, Refused},
 	input, job,
 	models::{self, OnChain},
 	report::Report,
+	sending::agreed,
 	types::{text, JobEvent, ModelStatus, Settled, Terms},
 };
 use anyhow::{bail, Context};
@@ -138,8 +139,7 @@ struct Outcome {
 
 /// `assay infer`. Whether the answer is settled.
 pub async fn run(command: Infer, global: &Global, chain: &Chain, report: &Report) -> anyhow::Result<bool> {
-	let signer = signer(global)?;
-	let who = AccountId32(signer.public_key().0);
+	let who = author(global)?.id()?;
 	let at = chain.best().await?;
 	let model = models::find(chain, &at, &command.model).await?;
 	let request = prepare(&command, &model, chain, &at, report).await?;
@@ -155,6 +155,13 @@ pub async fn run(command: Infer, global: &Global, chain: &Chain, report: &Report
 		);
 		bail!(Refused { name, text });
 	}
+	let words = format!(
+		"ask {} for at most {} (what is not used comes back), and pay {} for what the chain does about it later",
+		model.title(),
+		Amount(request.max_fee),
+		Amount(charge)
+	);
+	let Some(signer) = agreed(&request.call(), &words, global, chain, report).await? else { return Ok(true) };
 
 	// From here on something may be on the chain: an interrupt says how to find it.
 	let mut submitted = None;

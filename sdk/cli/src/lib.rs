@@ -6,7 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`amount`] | OPG on the command line, planck on the chain |
-//! | [`account`] | who signs, who is meant; balances |
+//! | [`account`] | who signs, who is meant; encrypted accounts; balances |
 //! | [`chain`] | connection, storage, view functions, submit and watch, errors in words |
 //! | [`types`] | what the pallets store and emit, as far as clients care |
 //! | [`models`] | find, show and register models |
@@ -18,12 +18,17 @@
 //! | [`watch`] | recompute answers, challenge wrong ones |
 //! | [`worker`] | bond, serve, unbond |
 //! | [`rewards`] | eras and payouts |
+//! | [`delegation`] | stake behind workers |
+//! | [`staking`] | stake behind validators |
+//! | [`sending`] | what is about to be signed, in words; dry runs |
+//! | [`table`] | tables that fit the terminal |
 //! | [`report`] | what goes to the terminal, and what to a script |
 
 pub mod account;
 pub mod amount;
 pub mod args;
 pub mod chain;
+pub mod delegation;
 pub mod dispute;
 pub mod disputes;
 pub mod infer;
@@ -32,6 +37,9 @@ pub mod job;
 pub mod models;
 pub mod report;
 pub mod rewards;
+pub mod sending;
+pub mod staking;
+pub mod table;
 pub mod types;
 pub mod watch;
 pub mod worker;

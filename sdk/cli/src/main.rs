@@ -1,20 +1,21 @@
 //! The command line client of Assay.
 
 use assay_cli::{
-	account::{self, Usage},
+	account::{commands as accounts, keystore, Usage},
 	args::{Args, Command},
 	chain::{Chain, Refused},
-	dispute, infer, job, models,
+	delegation, dispute, infer, job, models,
 	report::Report,
-	rewards, watch, worker,
+	rewards, staking, watch, worker,
 };
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use serde_json::json;
 use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
 	let args = Args::parse();
+	keystore::settle(&args.global);
 	let report = Report::new(args.global.json);
 	match run(args, &report).await {
 		Ok(done) => done,
@@ -46,8 +47,26 @@ async fn run(args: Args, report: &Report) -> anyhow::Result<ExitCode> {
 		Command::Dispute(command) => dispute::run(&command, &chain().await?, report).await?,
 		Command::Watch(command) => watch::run(&command, global, chain().await?, report).await?,
 		Command::Worker(command) => worker::run(command, global, &chain().await?, report).await?,
-		Command::Account(command) => account::run(&command, global, &chain().await?, report).await?,
+		Command::Delegate(command) => delegation::delegate(&command, global, &chain().await?, report).await?,
+		Command::Delegation(command) => delegation::run(&command, global, &chain().await?, report).await?,
+		Command::Validator(command) => staking::validator::run(&command, global, &chain().await?, report).await?,
+		Command::Nominate(command) => staking::nominate(&command, global, &chain().await?, report).await?,
+		Command::Staking(command) => staking::run(&command, global, &chain().await?, report).await?,
+		Command::Account(command) => accounts::run(&command, global, chain, report).await?,
+		Command::Send(command) => accounts::send(&command, global, &chain().await?, report).await?,
 		Command::Rewards(command) => rewards::run(command, global, &chain().await?, report).await?,
+		Command::Completions { shell } => completions(shell, report),
 	}
 	Ok(ExitCode::SUCCESS)
+}
+
+/// `assay completions`.
+fn completions(shell: clap_complete::Shell, report: &Report) {
+	let mut script = Vec::new();
+	clap_complete::generate(shell, &mut Args::command(), "assay", &mut script);
+	let script = String::from_utf8_lossy(&script);
+	if !report.is_json() {
+		report.line(script.trim_end());
+	}
+	report.finish(json!({ "shell": shell.to_string(), "script": script }));
 }

@@ -1,12 +1,14 @@
 //! Models on the chain.
 
 use crate::{
-	account::{signer, Who},
+	account::{author, Who},
 	amount::{Amount, Share},
 	args::{Global, ModelsCommand, Register},
 	chain::{call, At, Chain},
 	input::signature,
 	report::Report,
+	sending::agreed,
+	table::{Column, Table},
 	types::{text, Bytes32, ModelRecord, ModelStatus, Terms},
 };
 use anyhow::{bail, Context};
@@ -121,8 +123,8 @@ where
 		ModelsCommand::Register(command) => {
 			// The file is looked at first: it may be wrong without any chain's help.
 			let (model, header, file) = load(&command)?;
-			let signer = signer(global)?;
-			register(&command, &model, &header, file, &signer, &connect().await?, report).await
+			author(global)?;
+			register(&command, &model, &header, file, global, &connect().await?, report).await
 		}
 	}
 }
@@ -133,16 +135,31 @@ async fn list(chain: &Chain, report: &Report) -> anyhow::Result<()> {
 	if models.is_empty() {
 		report.line("No model is registered yet. Register one with `assay models register`.");
 	}
+	let columns = [
+		Column::left("model"),
+		Column::right("from"),
+		Column::left("takes"),
+		Column::left("gives"),
+		Column::id("id"),
+		Column::id("owner"),
+	];
+	let mut table = Table::new(columns);
 	for model in &models {
 		let record = &model.record;
 		let status = match record.status {
 			ModelStatus::Active => String::new(),
-			status => format!("  ({})", status.word()),
+			status => format!(" ({})", status.word()),
 		};
-		report.line(format!("{}  from {}{status}", model.title(), Amount(record.price)));
-		report.line(format!("  {} -> {}", signature(&record.inputs()), signature(&record.outputs())));
-		report.line(format!("  id {}  owner {}", model.id_hex(), record.owner));
+		table.row([
+			format!("{}{status}", model.title()),
+			Amount(record.price).to_string(),
+			signature(&record.inputs()),
+			signature(&record.outputs()),
+			model.id_hex(),
+			record.owner.to_string(),
+		]);
 	}
+	report.table(&table);
 	report.finish(json!({ "models": models.iter().map(to_json).collect::<Vec<_>>() }));
 	Ok(())
 }
@@ -176,15 +193,24 @@ async fn show(name: &str, chain: &Chain, report: &Report) -> anyhow::Result<()> 
 	if servers.is_empty() {
 		report.line("  Nobody serves it now, so a request would expire.");
 	}
+	let columns = [
+		Column::id("worker"),
+		Column::right("from"),
+		Column::right("coverage per block"),
+		Column::right("at once"),
+		Column::right("least deadline"),
+	];
+	let mut table = Table::new(columns);
 	for (worker, terms) in &servers {
-		report.line(format!(
-			"  worker    {worker}: from {}, {} of the coverage per block, {} at once, at least {} blocks",
-			Amount(terms.min_price.max(record.price)),
-			Share(terms.coverage_price),
-			terms.capacity,
-			terms.min_deadline
-		));
+		table.row([
+			worker.to_string(),
+			Amount(terms.min_price.max(record.price)).to_string(),
+			Share(terms.coverage_price).to_string(),
+			terms.capacity.to_string(),
+			format!("{} blocks", terms.min_deadline),
+		]);
 	}
+	report.table(&table);
 	let mut object = to_json(&model);
 	object["workers"] = servers
 		.iter()
@@ -264,7 +290,7 @@ async fn register(
 	model: &Model,
 	header: &assay_semantics::ModelHeader,
 	file: Vec<u8>,
-	signer: &subxt_signer::sr25519::Keypair,
+	global: &Global,
 	chain: &Chain,
 	report: &Report,
 ) -> anyhow::Result<()> {
@@ -294,9 +320,19 @@ async fn register(
 	]);
 	let name = if command.update { "register_version" } else { "register_model" };
 	let arguments = [("name", Value::from_bytes(command.name.as_bytes())), ("registration", registration)];
-	let included = chain.submit(signer, &call("Models", name, arguments)).await?;
-
+	let call = call("Models", name, arguments);
 	let id = header.id();
+	let words = format!(
+		"register {} as the model {:?} (id 0x{}), {} an answer, of which {} is yours; a deposit is held until you remove it",
+		command.file.display(),
+		command.name,
+		hex::encode(id),
+		command.price,
+		command.royalty
+	);
+	let Some(signer) = agreed(&call, &words, global, chain, report).await? else { return Ok(()) };
+	let included = chain.submit(&signer, &call).await?;
+
 	let stands = find(chain, &chain.at(included.hash).await?, &format!("0x{}", hex::encode(id))).await?;
 	if let Some(path) = &command.save {
 		fs::write(path, &file).with_context(|| format!("cannot write {}", path.display()))?;

@@ -3,6 +3,7 @@
 //! With `--json`, stdout gets exactly one JSON object and progress goes to stderr. Without, stdout is for people. A reader
 //! that goes away (`assay models list | head -1`) is no reason to fail, so write errors are ignored.
 
+use crate::table::{self, Table};
 use serde_json::Value;
 use std::{
 	cell::Cell,
@@ -44,6 +45,13 @@ impl Report {
 	pub fn line(&self, text: impl AsRef<str>) {
 		self.end_update();
 		self.write(&format!("{}\n", text.as_ref()));
+	}
+
+	/// A table for people.
+	pub fn table(&self, table: &Table) {
+		for line in table.lines(table::width()) {
+			self.line(line);
+		}
 	}
 
 	/// A line that the next one may replace. Where there is no terminal, it is a line like any other.

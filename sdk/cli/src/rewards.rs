@@ -1,11 +1,12 @@
 //! Eras and payouts.
 
 use crate::{
-	account::{signer, subject},
+	account::subject,
 	amount::Amount,
 	args::{Global, RewardsCommand},
 	chain::{call, Chain},
 	report::Report,
+	sending::agreed,
 };
 use serde_json::json;
 use subxt::dynamic::Value;
@@ -36,7 +37,10 @@ pub async fn run(command: RewardsCommand, global: &Global, chain: &Chain, report
 		RewardsCommand::Payout { era, who } => {
 			let who = subject(&who, global)?;
 			let arguments = [("worker", Value::from_bytes(who.0)), ("era", Value::u128(era.into()))];
-			let included = chain.submit(&signer(global)?, &call("Rewards", "payout_era", arguments)).await?;
+			let call = call("Rewards", "payout_era", arguments);
+			let words = format!("pay out era {era} to the worker {who}");
+			let Some(signer) = agreed(&call, &words, global, chain, report).await? else { return Ok(()) };
+			let included = chain.submit(&signer, &call).await?;
 			report.line(format!("Paid out era {era} to {who}"));
 			report.finish(json!({ "worker": who.to_string(), "era": era, "block": included.block }));
 		}

@@ -1,13 +1,15 @@
 //! Be a worker, or look at one.
 
 use crate::{
-	account::{signer, subject, Who},
+	account::{author, subject, Who},
 	amount::{Amount, Share},
 	args::{AmountOrAll, Global, WorkerCommand},
-	chain::{call, Call, Chain},
+	chain::{call, Chain},
 	models,
 	report::Report,
-	types::WorkerStatus,
+	sending::{agreed, send},
+	table::{Column, Table},
+	types::{self, field, WorkerStatus},
 };
 use anyhow::{bail, Context};
 use serde_json::json;
@@ -22,20 +24,44 @@ pub async fn status(chain: &Chain, who: &AccountId32) -> anyhow::Result<Option<W
 	chain.view(&at, "Workers", "worker_status", (who.0,)).await
 }
 
+/// Whose a worker's stake is.
+struct Backing {
+	own: u128,
+	delegated: u128,
+	delegators: u128,
+	/// In billionths. None if it takes no delegations.
+	commission: Option<u32>,
+}
+
+/// Whose a worker's stake is, on a chain with delegations.
+async fn backing(chain: &Chain, who: &AccountId32) -> anyhow::Result<Option<Backing>> {
+	let at = chain.best().await?;
+	let status: Option<Value> = chain.view(&at, "Workers", "worker_status", (who.0,)).await?;
+	let get = |name: &str| status.as_ref().and_then(|status| field(status, name)).and_then(types::number);
+	let commission = get("commission").and_then(|parts| u32::try_from(parts).ok());
+	Ok(match (get("own"), get("delegated"), get("delegators")) {
+		(Some(own), Some(delegated), Some(delegators)) => Some(Backing { own, delegated, delegators, commission }),
+		_ => None,
+	})
+}
+
 /// `assay worker`.
 pub async fn run(command: WorkerCommand, global: &Global, chain: &Chain, report: &Report) -> anyhow::Result<()> {
 	let number = |n: u32| Value::u128(n.into());
 	let amount = |amount: Amount| [("amount", Value::u128(amount.0))];
-	let (call, done) = match command {
+	let (call, words, done) = match command {
 		WorkerCommand::Status { who } => return show(&subject(&who, global)?, chain, report).await,
+		WorkerCommand::Key { key, insert } => return set_key(&key, insert, global, chain, report).await,
 		WorkerCommand::Bond { amount: stake } => (
 			call("Workers", "bond", amount(stake)),
+			format!("bond {stake} as a worker, where it can be slashed for wrong answers"),
 			format!("Bonded {stake}. Next: set a service key, and serve a model."),
 		),
-		WorkerCommand::BondExtra { amount: stake } => {
-			(call("Workers", "bond_extra", amount(stake)), format!("Bonded {stake} more."))
-		}
-		WorkerCommand::Key { key, insert } => set_key(&key, insert, chain).await?,
+		WorkerCommand::BondExtra { amount: stake } => (
+			call("Workers", "bond_extra", amount(stake)),
+			format!("bond {stake} more as a worker, where it can be slashed for wrong answers"),
+			format!("Bonded {stake} more."),
+		),
 		WorkerCommand::Serve { model, capacity, min_price, coverage_price, min_deadline } => {
 			let at = chain.best().await?;
 			let model = models::find(chain, &at, &model).await?;
@@ -46,46 +72,69 @@ pub async fn run(command: WorkerCommand, global: &Global, chain: &Chain, report:
 				("min_deadline", number(min_deadline)),
 			]);
 			let arguments = [("model", Value::from_bytes(model.id)), ("terms", terms)];
-			let text = format!("Serving {}. Your node's engine must have the model {}.", model.title(), model.id_hex());
-			(call("Workers", "serve_model", arguments), text)
+			(
+				call("Workers", "serve_model", arguments),
+				format!("serve {} from {min_price} an answer, {capacity} at once", model.title()),
+				format!("Serving {}. Your node's engine must have the model {}.", model.title(), model.id_hex()),
+			)
 		}
 		WorkerCommand::Stop { model } => {
 			let at = chain.best().await?;
 			let model = models::find(chain, &at, &model).await?;
-			let arguments = [("model", Value::from_bytes(model.id))];
-			(call("Workers", "stop_serving", arguments), format!("No longer serving {}.", model.title()))
+			(
+				call("Workers", "stop_serving", [("model", Value::from_bytes(model.id))]),
+				format!("serve {} no longer", model.title()),
+				format!("No longer serving {}.", model.title()),
+			)
 		}
-		WorkerCommand::Pause => {
-			(call("Workers", "pause", []), "Paused: you get no new jobs. `assay worker resume` undoes it.".into())
-		}
-		WorkerCommand::Resume => (call("Workers", "resume", []), "Resumed.".into()),
+		WorkerCommand::Pause => (
+			call("Workers", "pause", []),
+			"take no new jobs for now".into(),
+			"Paused: you get no new jobs. `assay worker resume` undoes it.".into(),
+		),
+		WorkerCommand::Resume => (call("Workers", "resume", []), "take jobs again".into(), "Resumed.".into()),
 		WorkerCommand::Limit { jobs } => (
 			call("Workers", "limit_claims", [("max_claims", number(jobs))]),
+			format!("have at most {jobs} jobs open at once"),
 			format!("At most {jobs} jobs of yours are open at once. Your engine must build so many traces in the time to publish."),
+		),
+		WorkerCommand::Commission { share } => (
+			call("Workers", "set_commission", [("rate", number(share.0))]),
+			format!("take delegations, and keep {share} of what they earn"),
+			format!("You take delegations and keep {share}; if that is more than before, from a later block on."),
 		),
 		WorkerCommand::Unbond { amount: stake } => {
 			let stake = match stake {
 				AmountOrAll::Some(amount) => amount,
 				AmountOrAll::All => {
-					let who = AccountId32(signer(global)?.public_key().0);
-					let status = status(chain, &who).await?;
-					Amount(status.with_context(|| format!("{who} is not a worker"))?.bonded)
+					let who = author(global)?.id()?;
+					let status = status(chain, &who).await?.with_context(|| format!("{who} is not a worker"))?;
+					Amount(backing(chain, &who).await?.map_or(status.bonded, |backing| backing.own))
 				}
 			};
 			(
 				call("Workers", "unbond", amount(stake)),
+				format!("start to take out {stake} of stake"),
 				format!("{stake} is on its way out; `assay worker status` says until when."),
 			)
 		}
-		WorkerCommand::Withdraw => (call("Workers", "withdraw", []), "What was due is free again.".into()),
+		WorkerCommand::Withdraw => (
+			call("Workers", "withdraw", []),
+			"take out the stake that is due".into(),
+			"What was due is free again.".into(),
+		),
 	};
-	send(&call, done, global, chain, report).await
+	send(&call, &words, &done, global, chain, report).await
 }
 
-async fn set_key(key: &Who, insert: bool, chain: &Chain) -> anyhow::Result<(Call, String)> {
+async fn set_key(key: &Who, insert: bool, global: &Global, chain: &Chain, report: &Report) -> anyhow::Result<()> {
 	let public = key.id()?;
+	let shown = format!("0x{}", hex::encode(public.0));
+	let call = call("Workers", "set_service_key", [("key", Value::from_bytes(public.0))]);
+	let words = format!("let answers be signed by the service key {shown}");
+	let Some(signer) = agreed(&call, &words, global, chain, report).await? else { return Ok(()) };
 	if insert {
-		let secret = key.secret()?;
+		let secret = key.secret()?.to_string();
 		let inserted = chain.rpc().author_insert_key(SERVICE_KEY_TYPE.into(), secret, public.0.to_vec()).await;
 		if let Err(error) = inserted {
 			bail!(
@@ -95,17 +144,11 @@ async fn set_key(key: &Who, insert: bool, chain: &Chain) -> anyhow::Result<(Call
 			);
 		}
 	}
-	let text = format!("Answers are now signed by the service key 0x{}.", hex::encode(public.0));
-	Ok((call("Workers", "set_service_key", [("key", Value::from_bytes(public.0))]), text))
-}
-
-async fn send(call: &Call, done: String, global: &Global, chain: &Chain, report: &Report) -> anyhow::Result<()> {
-	let signer = signer(global)?;
-	let included = chain.submit(&signer, call).await?;
-	report.line(done);
+	let included = chain.submit(&signer, &call).await?;
+	report.line(format!("Answers are now signed by the service key {shown}."));
 	report.finish(json!({
 		"account": AccountId32(signer.public_key().0).to_string(),
-		"call": format!("{}.{}", call.pallet_name(), call.call_name()),
+		"call": "Workers.set_service_key",
 		"block": included.block,
 	}));
 	Ok(())
@@ -118,6 +161,18 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 	let at = chain.best().await?;
 	report.line(format!("Worker {who}{}", if status.paused { "  (paused)" } else { "" }));
 	report.line(format!("  bonded   {}, of which {} is free for new jobs", Amount(status.bonded), Amount(status.free)));
+	let backing = backing(chain, who).await?;
+	if let Some(Backing { own, delegated, delegators, commission }) = &backing {
+		let keeps = match commission {
+			Some(commission) => format!("it keeps {} of what they earn", Share(*commission)),
+			None => "it takes no delegations".into(),
+		};
+		report.line(format!(
+			"  whose    {} its own, {} of {delegators} delegators; {keeps}",
+			Amount(*own),
+			Amount(*delegated)
+		));
+	}
 	let most = match status.max_claims {
 		u32::MAX => String::new(),
 		most => format!(" of at most {most}"),
@@ -132,17 +187,24 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 		let when = if left == 0 { "can be withdrawn".into() } else { format!("can be withdrawn in {left} blocks") };
 		report.line(format!("  leaving  {} {when}", Amount(unbonding.amount)));
 	}
-	let mut services = Vec::new();
+	let columns = [
+		Column::left("serves"),
+		Column::right("from"),
+		Column::right("coverage per block"),
+		Column::right("at once"),
+		Column::right("least deadline"),
+	];
+	let (mut services, mut table) = (Vec::new(), Table::new(columns));
 	for (model, terms, in_flight) in &status.services {
 		let id = format!("0x{}", hex::encode(model));
 		let title = models::find(chain, &at, &id).await.map_or_else(|_| id.clone(), |model| model.title());
-		report.line(format!(
-			"  serves   {title}: from {}, {} of the coverage per block, {in_flight} of {} at once, at least {} blocks",
-			Amount(terms.min_price),
-			Share(terms.coverage_price),
-			terms.capacity,
-			terms.min_deadline
-		));
+		table.row([
+			title,
+			Amount(terms.min_price).to_string(),
+			Share(terms.coverage_price).to_string(),
+			format!("{in_flight} of {}", terms.capacity),
+			format!("{} blocks", terms.min_deadline),
+		]);
 		services.push(json!({
 			"model": id,
 			"capacity": terms.capacity,
@@ -152,7 +214,8 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 			"min_deadline": terms.min_deadline,
 		}));
 	}
-	report.finish(json!({
+	report.table(&table);
+	let mut object = json!({
 		"worker": who.to_string(),
 		"bonded": status.bonded.to_string(),
 		"free": status.free.to_string(),
@@ -164,6 +227,13 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 			"amount": unbonding.amount.to_string(), "withdrawable_at": unbonding.withdrawable_at,
 		})).collect::<Vec<_>>(),
 		"services": services,
-	}));
+	});
+	if let Some(backing) = backing {
+		object["own"] = backing.own.to_string().into();
+		object["delegated"] = backing.delegated.to_string().into();
+		object["delegators"] = u64::try_from(backing.delegators)?.into();
+		object["commission_ppb"] = backing.commission.into();
+	}
+	report.finish(object);
 	Ok(())
 }

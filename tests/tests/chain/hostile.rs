@@ -101,7 +101,7 @@ async fn wrong_requests_should_be_refused_by_name_before_anything_is_taken() -> 
 		("digits", shape.as_str(), "//Bob", "the model takes"),
 		("digits", "/nowhere.png", "//Bob", "cannot read /nowhere.png"),
 		("letters", image, "//Bob", "no model named \"letters\""),
-		("digits", image, "//Nobody", "send it some OPG"),
+		("digits", image, "//Ferdie//nobody", "send it some OPG"),
 	] {
 		let said = cli.fail(&["infer", model, path, "--account", account])?;
 		assert!(said.contains(words), "{said:?} does not say {words:?}");
@@ -134,7 +134,7 @@ async fn wrong_requests_should_be_refused_by_name_before_anything_is_taken() -> 
 		assert!(error.to_string().len() > expected.len() + 10, "no words: {error:#}");
 	}
 	// An account with nothing cannot even pay for the transaction.
-	let nobody = key("//Nobody");
+	let nobody = key("//Ferdie//nobody");
 	let error = chain.submit(&nobody, &good().await?.call()).await.err().expect("an account without funds was served");
 	assert_eq!(name(&error), "Transaction.Payment");
 	// Bytes that are no transaction.

@@ -2,7 +2,7 @@
 
 use super::{defended, published};
 use crate::{mock::*, *};
-use assay_primitives::ServiceSignature;
+use assay_primitives::{pool::REFUSED_OPENING, ServiceSignature};
 use codec::Encode;
 use frame_support::BoundedVec;
 use sp_core::Pair;

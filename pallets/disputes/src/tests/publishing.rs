@@ -1,7 +1,7 @@
 //! Publications.
 
 use crate::{mock::*, *};
-use assay_primitives::ServiceSignature;
+use assay_primitives::{pool::REFUSED_PUBLICATION, ServiceSignature};
 use sp_core::{Pair, H256};
 use sp_runtime::transaction_validity::{InvalidTransaction, TransactionValidityError};
 

@@ -1,7 +1,7 @@
 //! Commitments and who may make them.
 
 use crate::{mock::*, *};
-use assay_primitives::{claim, Claim};
+use assay_primitives::{claim, pool::REFUSED_OUTPUT_SIZE, Claim};
 use frame_support::{assert_noop, traits::Authorize};
 use sp_core::{crypto::Pair, H256};
 use sp_runtime::transaction_validity::{InvalidTransaction, TransactionSource, TransactionValidityError};

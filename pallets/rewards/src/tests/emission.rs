@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{EmissionEnabled, TotalStake};
+use sp_runtime::FixedU128;
 
 #[test]
 fn era_should_end_by_itself() {
@@ -86,6 +87,82 @@ fn payout_should_stay_claimable_when_the_account_cannot_take_it() {
 		assert!(amount < EXISTENTIAL_DEPOSIT);
 		assert_noop!(payout(NOBODY, 1), sp_runtime::TokenError::BelowMinimum);
 		assert_eq!(Rewards::claimable(NOBODY), vec![(1, amount)]);
+	});
+}
+
+#[test]
+fn emission_should_be_shared_with_whoever_stands_behind_the_worker() {
+	ExtBuilder::default().with_emission().build_and_execute(|| {
+		Rewards::set_active_stake(&FERDIE, 1_000);
+		run_to_era(1);
+		let issuance = Balances::total_issuance();
+		assert_ok!(payout(FERDIE, 0));
+		let minted = emission(0);
+		assert_eq!(Balances::free_balance(GINA), START_BALANCE + minted / 4);
+		assert_eq!(Balances::free_balance(FERDIE), START_BALANCE + minted - minted / 4);
+		assert_eq!(Balances::total_issuance(), issuance + minted);
+	});
+}
+
+#[test]
+fn all_eras_should_be_paid_at_once_when_they_must_be() {
+	ExtBuilder::default().with_emission().build_and_execute(|| {
+		Rewards::set_active_stake(&CHARLIE, 1_000);
+		Rewards::set_active_stake(&EVE, 3_000);
+		run_to_era(3);
+		assert_ok!(payout(CHARLIE, 1));
+		let claimable: Balance = Rewards::claimable(CHARLIE).into_iter().map(|(_, amount)| amount).sum();
+		let before = (Balances::free_balance(CHARLIE), TotalMinted::<Test>::get());
+		Rewards::payout_all(&CHARLIE);
+		let after = (Balances::free_balance(CHARLIE), TotalMinted::<Test>::get());
+		assert_eq!(after, (before.0 + claimable, before.1 + claimable));
+		assert!(matches!(last_event(), Event::EraPaid { era: 2, worker: CHARLIE, .. }));
+		assert_eq!(Rewards::claimable(CHARLIE), vec![]);
+		for who in [CHARLIE, NOBODY] {
+			System::reset_events();
+			Rewards::payout_all(&who);
+			assert!(System::events().is_empty());
+		}
+	});
+}
+
+#[test]
+fn all_eras_should_stay_claimable_when_the_account_cannot_take_them() {
+	ExtBuilder::default().with_emission().build_and_execute(|| {
+		Rewards::set_active_stake(&CHARLIE, 1_000_000);
+		Rewards::set_active_stake(&NOBODY, 20);
+		run_to_era(3);
+		let claimable = Rewards::claimable(NOBODY);
+		assert!(
+			claimable.len() == 3 && claimable.iter().map(|(_, amount)| amount).sum::<Balance>() < EXISTENTIAL_DEPOSIT
+		);
+		let issuance = Balances::total_issuance();
+		Rewards::payout_all(&NOBODY);
+		assert_eq!((Rewards::claimable(NOBODY), Balances::total_issuance()), (claimable, issuance));
+	});
+}
+
+#[test]
+fn estimate_should_be_what_a_year_like_this_era_would_bring() {
+	ExtBuilder::default().with_emission().build_and_execute(|| {
+		assert_eq!(Rewards::apy_estimate(), None);
+		Rewards::set_active_stake(&CHARLIE, 1_000);
+		Rewards::set_active_stake(&EVE, 3_000);
+		let (_, _, emission) = Rewards::era();
+		let eras_a_year = u128::from(assay_primitives::DAYS) * 365 / u128::from(ERA_LENGTH);
+		let expected = FixedU128::from_rational(emission * eras_a_year, 4_000);
+		assert_eq!(Rewards::apy_estimate(), Some(expected));
+		Rewards::set_active_stake(&CHARLIE, 0);
+		Rewards::set_active_stake(&EVE, 0);
+		assert_eq!(Rewards::apy_estimate(), None);
+	});
+}
+
+#[test]
+fn estimate_should_be_zero_when_emission_is_off() {
+	ExtBuilder::default().build_and_execute(|| {
+		Rewards::set_active_stake(&CHARLIE, 1_000);
+		assert_eq!(Rewards::apy_estimate(), Some(FixedU128::from_u32(0)));
 	});
 }
 

@@ -39,6 +39,16 @@ fn fee_should_be_shared_when_settled() {
 }
 
 #[test]
+fn worker_should_share_its_part_with_whoever_stands_behind_it() {
+	ExtBuilder::default().with_treasury().build_and_execute(|| {
+		hold_fee(BOB, 100);
+		assert_ok!(pay_out(100, DAVE, Permill::from_percent(10), FERDIE));
+		assert_eq!(Balances::free_balance(FERDIE), START_BALANCE + 60);
+		assert_eq!(Balances::free_balance(GINA), START_BALANCE + 20);
+	});
+}
+
+#[test]
 fn worker_should_get_what_rounding_leaves() {
 	ExtBuilder::default().with_treasury().build_and_execute(|| {
 		let shares = pay_out_exactly(999, DAVE, Permill::from_parts(123_456), CHARLIE);

@@ -21,10 +21,10 @@ fn issuance_should_change_by_what_is_minted_and_burned_when_calls_are_random() {
 			let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (seed << 32));
 			let mut issuance = Balances::total_issuance();
 			let (mut burned, mut payouts) = (0, 0);
-			for _ in 0..500 {
+			for _ in 0..2_500 {
 				run_to(System::block_number() + (random.below(4) / 3) as u32);
-				let who = random.below(12) + 1;
-				match random.below(5) {
+				let who = random.below(13) + 1;
+				match random.below(6) {
 					0 | 1 => Rewards::set_active_stake(&who, random.below(1_000).into()),
 					2 => {
 						let fault = [Fault::MissedDeadline, Fault::Declined][random.below(2) as usize];
@@ -39,6 +39,15 @@ fn issuance_should_change_by_what_is_minted_and_burned_when_calls_are_random() {
 						assert_eq!(amount, claimable.filter(|_| paid).map_or(0, |(_, amount)| amount));
 						issuance += amount;
 						payouts += u32::from(paid);
+					}
+					4 if random.below(4) == 0 => {
+						let minted = TotalMinted::<Test>::get();
+						let claimable: Balance = Rewards::claimable(who).into_iter().map(|(_, amount)| amount).sum();
+						Rewards::payout_all(&who);
+						let amount = TotalMinted::<Test>::get() - minted;
+						assert!(amount == claimable || amount == 0);
+						issuance += amount;
+						payouts += u32::from(amount > 0);
 					}
 					_ => {
 						let fee = random.below(300).into();

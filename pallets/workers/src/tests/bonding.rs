@@ -43,6 +43,9 @@ fn calls_should_fail_when_the_account_is_no_worker() {
 		assert_noop!(Workers::resume(eve()), Error::<Test>::UnknownWorker);
 		assert_noop!(Workers::unbond(eve(), 1), Error::<Test>::UnknownWorker);
 		assert_noop!(Workers::withdraw(eve()), Error::<Test>::UnknownWorker);
+		assert_noop!(Workers::withdraw_for(eve(), CHARLIE), Error::<Test>::UnknownWorker);
+		assert_noop!(Workers::set_commission(eve(), Perbill::zero()), Error::<Test>::UnknownWorker);
+		assert_noop!(Workers::delegate(eve(), CHARLIE, 100), Error::<Test>::UnknownWorker);
 		assert_noop!(Workers::assign(&EVE, &model(1), 0), Error::<Test>::UnknownWorker);
 		assert_eq!(Workers::worker_status(EVE), None);
 		assert_eq!(Workers::withdrawable_at(EVE), None);
@@ -99,6 +102,20 @@ fn worker_should_leave_nothing_when_all_is_withdrawn() {
 		assert_eq!(Workers::worker_of(&key(1)), None);
 		assert_eq!((held(CHARLIE), Balances::free_balance(CHARLIE)), (0, START_BALANCE));
 		assert_ok!(Workers::bond(signed(CHARLIE), MIN_BOND));
+	});
+}
+
+#[test]
+fn stake_should_come_back_to_its_worker_when_somebody_else_withdraws_it() {
+	ExtBuilder::default().with_worker(CHARLIE, 1_000, 1).build_and_execute(|| {
+		assert_ok!(Workers::unbond(signed(CHARLIE), 1_000));
+		assert_noop!(Workers::withdraw_for(signed(EVE), CHARLIE), Error::<Test>::NothingToWithdraw);
+		System::set_block_number(1 + UNBONDING_DELAY);
+		assert_noop!(Workers::withdraw_for(RuntimeOrigin::root(), CHARLIE), DispatchError::BadOrigin);
+		assert_ok!(Workers::withdraw_for(signed(EVE), CHARLIE));
+		assert_eq!(last_event(), Event::Withdrawn { worker: CHARLIE, amount: 1_000 });
+		assert_eq!((Balances::free_balance(CHARLIE), Balances::free_balance(EVE)), (START_BALANCE, START_BALANCE));
+		assert!(!WorkersMap::<Test>::contains_key(CHARLIE));
 	});
 }
 

@@ -117,16 +117,26 @@ fn status_should_show_everything_of_a_worker() {
 	ExtBuilder::default().with_worker(CHARLIE, 1_000, 2).build_and_execute(|| {
 		assert_ok!(Workers::assign(&CHARLIE, &model(2), 250));
 		assert_ok!(Workers::unbond(signed(CHARLIE), 100));
+		assert_ok!(Workers::set_commission(signed(CHARLIE), Perbill::from_percent(10)));
+		assert_ok!(Workers::delegate(signed(GINA), CHARLIE, 200));
+		assert_ok!(Workers::set_commission(signed(CHARLIE), Perbill::from_percent(20)));
+		Workers::suspend(&CHARLIE);
 		assert_eq!(
 			Workers::worker_status(CHARLIE),
 			Some(WorkerStatus {
-				bonded: 900,
-				free: 650,
+				bonded: 900 + 200,
+				own: 900,
+				delegated: 200,
+				delegators: 1,
+				commission: Some(Perbill::from_percent(10)),
+				next_commission: Some((Perbill::from_percent(20), 1 + UNBONDING_DELAY)),
+				free: 650 + 200,
 				covered: 250,
 				open_claims: 1,
 				max_claims: u32::MAX,
 				unbonding: vec![Unbonding { amount: 100, withdrawable_at: 1 + UNBONDING_DELAY }],
-				paused: false,
+				paused: true,
+				suspended_until: Some(1 + SUSPENSION),
 				service_key: Some(key(1)),
 				services: vec![(model(1), terms(), 0), (model(2), terms(), 1)],
 			})

@@ -5,6 +5,7 @@
 //! | [`plan`] | what to do next about a claim, from what is known of it |
 //! | `step` | looks, plans, and does one thing |
 //! | [`engine`] | outputs and advice from an inference engine |
+//! | `metrics` | what was found, for Prometheus |
 //! | `keep` | salts, over restarts |
 //! | `purse` | the budget |
 //! | `tally` | what happened to our disputes, for people and for scripts |
@@ -12,13 +13,14 @@
 
 pub mod engine;
 mod keep;
+mod metrics;
 pub mod plan;
 mod purse;
 mod step;
 mod tally;
 
 use crate::{
-	account::signer,
+	account::author,
 	args::{Global, Watch},
 	chain::{At, Chain},
 	disputes::{events, read},
@@ -29,6 +31,7 @@ use crate::{
 };
 use anyhow::bail;
 use keep::Keep;
+use metrics::{Board, Figures};
 use plan::{End, Finding, Wait};
 use purse::Purse;
 use std::{
@@ -91,11 +94,14 @@ struct Watchtower<'a> {
 	engine: Option<String>,
 	/// The last block seen.
 	now: u64,
+	/// Whether wrong answers are only reported.
+	dry: bool,
+	board: Board,
 }
 
 /// `assay watch`.
 pub async fn run(command: &Watch, global: &Global, chain: Chain, report: &Report) -> anyhow::Result<()> {
-	let signer = signer(global)?;
+	let signer = author(global)?.signer()?;
 	let me = AccountId32(signer.public_key().0);
 	let at = chain.best().await?;
 	let mut wanted = HashSet::new();
@@ -111,7 +117,9 @@ pub async fn run(command: &Watch, global: &Global, chain: Chain, report: &Report
 	};
 	report
 		.line(format!("Watching   {which}, {} of the answers, with the engine at {}", command.sample, command.engine));
-	if !read::supported(&at) {
+	if global.dry_run {
+		report.line("           This is a dry run: wrong answers are reported, and not challenged.");
+	} else if !read::supported(&at) {
 		report.line("           This chain has no disputes: wrong answers are reported, and not challenged.");
 	}
 	let mut tower = Watchtower {
@@ -127,6 +135,16 @@ pub async fn run(command: &Watch, global: &Global, chain: Chain, report: &Report
 		models: wanted,
 		engine: None,
 		now: 0,
+		dry: global.dry_run,
+		board: Board::default(),
+	};
+	let metrics = match command.metrics {
+		Some(address) => {
+			let (address, served) = metrics::serve(address, tower.board.clone()).await?;
+			report.line(format!("           Figures for Prometheus are at http://{address}/metrics"));
+			Some(served)
+		}
+		None => None,
 	};
 	let mut signals = std::pin::pin!(stopped());
 	let (mut next, mut said) = (Some(chain), String::new());
@@ -145,6 +163,7 @@ pub async fn run(command: &Watch, global: &Global, chain: Chain, report: &Report
 			// Nothing was seen yet: it is not the node that went away.
 			Err(error) if tower.now == 0 => return Err(error),
 			Err(error) => {
+				lock(&tower.board).node = false;
 				let text = format!("{error:#}");
 				if said != text {
 					report.line(format!("Trouble    {text}; trying again"));
@@ -156,6 +175,9 @@ pub async fn run(command: &Watch, global: &Global, chain: Chain, report: &Report
 			() = &mut signals => break,
 			() = tokio::time::sleep(RECONNECT) => (),
 		}
+	}
+	if let Some(metrics) = metrics {
+		metrics.abort();
 	}
 	let spent = lock(&tower.purse).spent();
 	report.finish(tower.tally.object(spent));
@@ -196,7 +218,9 @@ async fn session(
 	}
 	let at = chain.best().await?;
 	let context = Arc::new(Context {
-		prices: read::supported(&at).then(|| read::prices(&chain, &at, tower.command.dearer)).transpose()?,
+		prices: (read::supported(&at) && !tower.dry)
+			.then(|| read::prices(&chain, &at, tower.command.dearer))
+			.transpose()?,
 		chain,
 		signer: tower.signer.clone(),
 		me: tower.me,
@@ -218,6 +242,7 @@ async fn session(
 	tower.now = at.block_number();
 	let mut at = at;
 	tower.start_due(&context, &at, &mut steps);
+	tower.post();
 	loop {
 		tokio::select! {
 			block = blocks.next() => {
@@ -234,10 +259,28 @@ async fn session(
 				tower.start_due(&context, &at, &mut steps);
 			}
 		}
+		tower.post();
 	}
 }
 
 impl Watchtower<'_> {
+	/// Tells the figures as they are now.
+	fn post(&self) {
+		let (at_stake, spent) = {
+			let purse = lock(&self.purse);
+			(purse.taken(), purse.spent())
+		};
+		*lock(&self.board) = Figures {
+			last_block: self.now,
+			node: true,
+			engine: self.engine.is_none(),
+			watched: self.cases.len(),
+			at_stake,
+			spent,
+			..self.tally.figures()
+		};
+	}
+
 	fn line(&self, label: &str, job: u64, text: impl AsRef<str>) {
 		self.report.line(format!("{label:<10} job {job}: {}", text.as_ref()));
 	}

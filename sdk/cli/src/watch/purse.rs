@@ -50,6 +50,11 @@ impl Purse {
 	pub(super) fn spent(&self) -> u128 {
 		self.spent
 	}
+
+	/// What disputes have taken, all together.
+	pub(super) fn taken(&self) -> u128 {
+		self.taken.values().fold(0, |sum, amount| sum.saturating_add(*amount))
+	}
 }
 
 #[cfg(test)]
@@ -62,6 +67,7 @@ mod tests {
 		assert_eq!(purse.take([1; 32], 60), Ok(()));
 		assert_eq!(purse.take([1; 32], 60), Ok(()), "it has that already");
 		assert_eq!(purse.take([2; 32], 60), Err(40));
+		assert_eq!(purse.taken(), 60);
 		purse.put_back(&[1; 32]);
 		purse.spend(50);
 		assert_eq!(purse.take([2; 32], 60), Err(50));

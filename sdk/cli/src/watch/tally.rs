@@ -1,6 +1,9 @@
 //! What happened to our disputes, for people and for scripts.
 
-use super::plan::{End, Finding};
+use super::{
+	metrics::Figures,
+	plan::{End, Finding},
+};
 use crate::{
 	amount::Amount,
 	chain::Config,
@@ -116,9 +119,28 @@ impl Tally {
 		news
 	}
 
+	/// How many disputes stand like this.
+	fn count(&self, wanted: &str) -> usize {
+		self.disputes.values().filter(|(_, state)| *state == wanted).count()
+	}
+
+	/// What is counted here, for Prometheus.
+	pub(super) fn figures(&self) -> Figures {
+		Figures {
+			right: self.agreed,
+			wrong: self.wrong,
+			unchecked: self.unchecked,
+			missed: self.missed,
+			open: self.count("open"),
+			won: self.count("convicted"),
+			lost: self.count("lost"),
+			earned: self.earned,
+			..Figures::default()
+		}
+	}
+
 	/// Everything, for scripts.
 	pub(super) fn object(&self, spent: u128) -> Json {
-		let count = |wanted: &str| self.disputes.values().filter(|(_, state)| *state == wanted).count();
 		json!({
 			"account": self.me.to_string(),
 			"blocks": self.blocks,
@@ -128,8 +150,8 @@ impl Tally {
 			"unchecked": self.unchecked,
 			"missed": self.missed,
 			"challenged": self.disputes.len(),
-			"convicted": count("convicted"),
-			"lost": count("lost"),
+			"convicted": self.count("convicted"),
+			"lost": self.count("lost"),
 			"earned": self.earned.to_string(),
 			"spent": spent.to_string(),
 			"disputes": self.disputes.iter().map(|(claim, (job, state))| json!({
@@ -215,6 +237,8 @@ mod tests {
 		});
 		assert_eq!(tally.event(&lost, true).lost, 7);
 		assert!(tally.knows_lost(&[2; 32]) && !tally.knows_lost(&[1; 32]));
+		let figures = tally.figures();
+		assert_eq!((figures.open, figures.won, figures.lost, figures.right, figures.wrong), (1, 1, 1, 1, 3));
 		let object = tally.object(7);
 		for (key, count) in
 			[("checked", 4), ("agreed", 1), ("wrong", 3), ("challenged", 3), ("convicted", 1), ("lost", 1)]

@@ -1,16 +1,19 @@
 //! The command line.
 
+pub mod stake;
+
 use crate::{
 	account::Who,
 	amount::{Amount, Share},
 	watch::engine::Engine,
 };
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use std::path::PathBuf;
+use stake::{Delegate, DelegationCommand, Nominate, StakingCommand, ValidatorCommand};
+use std::{net::SocketAddr, path::PathBuf};
 
 /// Ask an AI model a question on the Assay chain, and get an answer that someone has staked money on.
 #[derive(Parser, Debug)]
-#[command(name = "assay", version, about, max_term_width = 100)]
+#[command(name = "assay", version, max_term_width = 100)]
 pub struct Args {
 	/// What holds for every command.
 	#[command(flatten)]
@@ -26,9 +29,22 @@ pub struct Global {
 	/// Where the node listens for JSON-RPC.
 	#[arg(long, global = true, env = "ASSAY_URL", default_value = "ws://127.0.0.1:9944")]
 	pub url: String,
-	/// Who signs and pays: a development name (//Bob), env:VARIABLE or file:PATH with a seed or a phrase in it.
+	/// Who signs and pays: the name of an account in the keystore, keystore:PATH.json (what a wallet exported), a development
+	/// name (//Bob), env:VARIABLE or file:PATH with a seed or a phrase in it. With --dry-run, an address is enough.
 	#[arg(long, global = true, env = "ASSAY_ACCOUNT", value_name = "WHO")]
 	pub account: Option<Who>,
+	/// Where encrypted accounts are kept (default: ~/.config/assay/keystore).
+	#[arg(long, global = true, env = "ASSAY_KEYSTORE", value_name = "DIR")]
+	pub keystore: Option<PathBuf>,
+	/// Read passwords from this file, which others must not be able to read, instead of asking on the terminal.
+	#[arg(long, global = true, env = "ASSAY_PASSWORD_FILE", value_name = "FILE")]
+	pub password_file: Option<PathBuf>,
+	/// Say what would be signed, what it costs and whether the chain would take it now. Send nothing.
+	#[arg(long, global = true)]
+	pub dry_run: bool,
+	/// Do not ask before signing. Where stdin or stderr is no terminal, nobody is asked anyway.
+	#[arg(long, short, global = true)]
+	pub yes: bool,
 	/// Print one JSON object on stdout and nothing else there. Amounts are in planck, as strings.
 	#[arg(long, global = true)]
 	pub json: bool,
@@ -51,11 +67,31 @@ pub enum Command {
 	/// Be a worker: bond, serve, unbond; or look at one.
 	#[command(subcommand)]
 	Worker(WorkerCommand),
-	/// Show what an account has.
+	/// Put stake behind a worker, and share its rewards and its slashes.
+	Delegate(Delegate),
+	/// Look after stake that you have put behind workers.
+	#[command(subcommand)]
+	Delegation(DelegationCommand),
+	/// Be a validator: bond, set session keys, validate; or look at one.
+	#[command(subcommand)]
+	Validator(ValidatorCommand),
+	/// Put your bonded stake behind validators, and share their rewards and their slashes.
+	Nominate(Nominate),
+	/// Look after stake that is bonded for validating or nominating.
+	#[command(subcommand)]
+	Staking(StakingCommand),
+	/// Show what an account has; make, import, list and export accounts.
 	Account(Account),
+	/// Send OPG to someone.
+	Send(SendCommand),
 	/// Eras and payouts for workers.
 	#[command(subcommand)]
 	Rewards(RewardsCommand),
+	/// Write the completions of a shell to stdout, for its own place for them.
+	Completions {
+		/// The shell.
+		shell: clap_complete::Shell,
+	},
 }
 
 /// `assay models`.
@@ -171,13 +207,64 @@ pub struct Watch {
 	/// Stop after so many blocks.
 	#[arg(long, value_name = "BLOCKS")]
 	pub blocks: Option<u64>,
+	/// Tell Prometheus, at http://ADDRESS:PORT/metrics, what was found and what is at stake.
+	#[arg(long, value_name = "ADDRESS:PORT")]
+	pub metrics: Option<SocketAddr>,
 }
 
 /// `assay account`.
 #[derive(ClapArgs, Debug)]
+#[command(subcommand_precedence_over_arg = true)]
 pub struct Account {
 	/// An address, 0x and 64 hex digits, or what --account takes. Default: --account.
 	pub who: Option<Who>,
+	/// What else to do with accounts.
+	#[command(subcommand)]
+	pub command: Option<AccountCommand>,
+}
+
+/// What else to do with accounts.
+#[derive(Subcommand, Debug)]
+pub enum AccountCommand {
+	/// Make an account, and keep it encrypted in the keystore.
+	New {
+		/// What to call it.
+		name: String,
+		/// Also show its phrase, on a terminal only, to be written down.
+		#[arg(long)]
+		phrase: bool,
+	},
+	/// Take an account that you have into the keystore. Asks for its phrase or seed, without showing it.
+	Import {
+		/// What to call it.
+		name: String,
+		/// Where it is instead: keystore:PATH.json (what a wallet exported; it keeps its password), file:PATH or env:VARIABLE.
+		#[arg(long, value_name = "WHO")]
+		from: Option<Who>,
+	},
+	/// The accounts in the keystore.
+	List,
+	/// What an account has on the chain.
+	Show {
+		/// An address, 0x and 64 hex digits, or what --account takes. Default: --account.
+		who: Option<Who>,
+	},
+	/// Write an account to a file that wallets can import. It stays encrypted.
+	Export {
+		/// Its name.
+		name: String,
+		/// A new file (default: stdout).
+		file: Option<PathBuf>,
+	},
+}
+
+/// `assay send`.
+#[derive(ClapArgs, Debug)]
+pub struct SendCommand {
+	/// To whom.
+	pub to: Who,
+	/// In OPG.
+	pub amount: Amount,
 }
 
 /// `assay worker`.
@@ -237,6 +324,11 @@ pub enum WorkerCommand {
 		/// The most jobs.
 		#[arg(value_parser = clap::value_parser!(u32).range(1..))]
 		jobs: u32,
+	},
+	/// Take delegations, and keep this share of what they earn. A higher one than before comes later, so that delegators can leave.
+	Commission {
+		/// Such as 10%.
+		share: Share,
 	},
 	/// Start to take stake out. It stays liable until the unbonding delay is over.
 	Unbond {
@@ -301,5 +393,29 @@ mod tests {
 		assert!(args.global.json);
 		let Command::Infer(infer) = args.command else { panic!("not infer") };
 		assert_eq!(infer.max_fee, Some(Amount(crate::amount::OPG / 2)));
+	}
+
+	#[test]
+	fn account_should_take_a_person_or_a_command() {
+		let account = |arguments: &[&str]| match Args::try_parse_from(["assay", "account"].iter().chain(arguments))
+			.unwrap()
+			.command
+		{
+			Command::Account(account) => account,
+			_ => panic!("not account"),
+		};
+		assert_eq!(account(&["//Bob"]).who, Some("//Bob".parse().unwrap()));
+		assert!(matches!(account(&["list"]).command, Some(AccountCommand::List)));
+		assert!(matches!(account(&["--json", "list"]).command, Some(AccountCommand::List)));
+		assert!(matches!(account(&["new", "savings"]).command, Some(AccountCommand::New { phrase: false, .. })));
+		assert!(account(&[]).who.is_none());
+	}
+
+	#[test]
+	fn secret_should_be_refused_on_the_command_line() {
+		for secret in ["//not-a-known-name", "one two three", "//Bob///password"] {
+			let error = Args::try_parse_from(["assay", "job", "1", "--account", secret]).unwrap_err().to_string();
+			assert!(error.contains("shell's history"), "{error}");
+		}
 	}
 }

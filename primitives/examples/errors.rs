@@ -1,0 +1,5 @@
+//! Prints `docs/errors.md`.
+
+fn main() {
+	print!("{}", assay_primitives::pool::page());
+}
