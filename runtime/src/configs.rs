@@ -12,6 +12,7 @@ use frame_support::{
 		constants::{ParityDbWeight, WEIGHT_REF_TIME_PER_MILLIS},
 		ConstantMultiplier, Weight,
 	},
+	PalletId,
 };
 use frame_system::limits::{BlockLength, BlockWeights};
 use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
@@ -181,21 +182,23 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 		match self {
 			Self::Any => true,
 			Self::Requester => matches!(call, RuntimeCall::Inference(_) | RuntimeCall::Utility(_)),
-			Self::Operator => match call {
-				RuntimeCall::Workers(call) => {
-					use pallet_workers::Call;
-					!matches!(
-						call,
-						Call::unbond { .. }
-							| Call::withdraw { .. } | Call::withdraw_for { .. }
-							| Call::delegate { .. } | Call::undelegate { .. }
-							| Call::withdraw_delegation { .. }
-							| Call::set_payee { .. }
-					)
+			Self::Operator => {
+				match call {
+					RuntimeCall::Workers(call) => {
+						use pallet_workers::Call;
+						!matches!(
+							call,
+							Call::unbond { .. }
+								| Call::withdraw { .. } | Call::withdraw_for { .. }
+								| Call::delegate { .. } | Call::undelegate { .. }
+								| Call::withdraw_delegation { .. }
+								| Call::set_payee { .. }
+						)
+					}
+					RuntimeCall::Rewards(_) | RuntimeCall::Utility(_) => true,
+					_ => false,
 				}
-				RuntimeCall::Rewards(_) | RuntimeCall::Utility(_) => true,
-				_ => false,
-			},
+			}
 			Self::Staking => matches!(
 				call,
 				RuntimeCall::Staking(_) | RuntimeCall::Session(_) | RuntimeCall::VoterList(_) | RuntimeCall::Utility(_)

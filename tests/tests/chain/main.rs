@@ -14,3 +14,4 @@ mod restart;
 mod sealing;
 mod tour;
 mod transformer;
+mod upgrade;

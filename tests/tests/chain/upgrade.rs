@@ -57,7 +57,8 @@ async fn running_chain_should_be_upgraded_from_the_first_runtime() -> anyhow::Re
 	let staked = stake(&node)?["bonded"].clone();
 
 	let code = assay_runtime::WASM_BINARY.expect("the runtime is built");
-	let set_code = Value::unnamed_variant("System", [Value::named_variant("set_code", [("code", Value::from_bytes(code))])]);
+	let set_code =
+		Value::unnamed_variant("System", [Value::named_variant("set_code", [("code", Value::from_bytes(code))])]);
 	chain.submit(&key("//Alice"), &call("Sudo", "sudo", [("call", set_code)])).await?;
 	let before = accounts(&chain).await?;
 	let mut blocks = chain.follow(chain.best().await?.block_number()).await?;
