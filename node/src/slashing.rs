@@ -1,11 +1,12 @@
 //! Whether the chain punishes.
 
-use crate::state::State;
+use crate::state::{self, State};
+use assay_runtime::Runtime;
+use pallet_network::SlashingDisarmed;
 
-/// Whether stake is taken for wrong answers at the block of this state.
-pub(crate) fn is_armed(_state: &dyn State) -> bool {
-	// There is no way to disarm it yet.
-	true
+/// Whether stake is taken for wrong answers at the block of this state. Where it cannot be read, nobody is told that it is not.
+pub(crate) fn is_armed(state: &dyn State) -> bool {
+	!matches!(state::read(state, &SlashingDisarmed::<Runtime>::hashed_key()), Ok(Some(true)))
 }
 
 /// Says loudly at start if it is not so.
@@ -13,7 +14,7 @@ pub(crate) fn warn_if_disarmed(state: &dyn State) {
 	if !is_armed(state) {
 		log::warn!(
 			"⚠️ Slashing is DISARMED on this chain: wrong answers cost nothing, so no answer is worth relying on. It is meant for \
-			 test networks; see docs/economics.md."
+			 a network's first weeks; see docs/economics.md."
 		);
 	}
 }

@@ -168,7 +168,7 @@ mod tests {
 	/// Dave works; his only other trouble is what a test adds.
 	fn with_worker() -> Fake {
 		let mut fake = Fake::default();
-		let mut record: Record = pallet_workers::Worker::new(1_000, 1);
+		let mut record: Record = pallet_workers::Worker::new(1_000, 0, 1);
 		record.service_key = Some(key());
 		fake.0.insert(Workers::<Runtime>::hashed_key_for(DAVE), record.encode());
 		fake.0.insert(ServiceKeys::<Runtime>::hashed_key_for(key()), DAVE.encode());

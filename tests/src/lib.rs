@@ -10,8 +10,8 @@ mod state;
 
 pub use operator::{get, Operator};
 pub use process::{free_address, Cli, CliOutput, Engine, Folder, Local, Node, NodeOptions, Watchtower};
-pub use spec::{raw, spec_of, Spec};
-pub use state::check_invariants;
+pub use spec::{spec_of, Spec};
+pub use state::{check_invariants, save_state};
 
 use anyhow::{bail, Context};
 use assay_cli::{

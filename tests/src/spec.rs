@@ -49,16 +49,6 @@ pub fn spec_of(folder: &Folder, earlier: &Path) -> PathBuf {
 	path
 }
 
-/// Turns a plain spec raw, with boot nodes, for clients that cannot run its genesis.
-pub fn raw(plain: &Path, boot: &[String]) -> PathBuf {
-	let path = plain.with_file_name("raw.json");
-	export(&["--chain", &plain.display().to_string(), "--raw"], &path);
-	let mut spec = read(&path);
-	spec["bootNodes"] = json!(boot);
-	fs::write(&path, spec.to_string()).expect("a spec can be written");
-	path
-}
-
 fn read(path: &Path) -> Value {
 	let text = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 	serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -2,6 +2,8 @@
 
 use anyhow::Context;
 use assay_cli::chain::Chain;
+use codec::Encode;
+use std::path::Path;
 use subxt::rpcs::rpc_params;
 
 /// Keys and values that are asked for at once.
@@ -9,6 +11,21 @@ const PAGE: u32 = 500;
 
 /// Fetches the whole state at the best block and checks the runtime's invariants on it.
 pub async fn check_invariants(chain: &Chain) -> anyhow::Result<()> {
+	let (number, storage) = fetch(chain).await?;
+	let checked = sp_io::TestExternalities::from(storage).execute_with(assay_runtime::check_invariants);
+	checked.map_err(|broken| anyhow::anyhow!("an invariant is broken after block {number}: {broken:?}"))
+}
+
+/// Writes the whole state at the best block into a file, without the runtime's code: SCALE, a list of keys and values.
+pub async fn save_state(chain: &Chain, path: &Path) -> anyhow::Result<()> {
+	let (_, storage) = fetch(chain).await?;
+	let code = |key: &[u8]| key == sp_core::storage::well_known_keys::CODE;
+	let pairs: Vec<_> = storage.top.into_iter().filter(|(key, _)| !code(key)).collect();
+	std::fs::write(path, pairs.encode()).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The number of the best block, and the state after it.
+async fn fetch(chain: &Chain) -> anyhow::Result<(u64, sp_core::storage::Storage)> {
 	let at = chain.best().await?;
 	let hash = at.block_hash();
 	let mut storage = sp_core::storage::Storage::default();
@@ -24,8 +41,7 @@ pub async fn check_invariants(chain: &Chain) -> anyhow::Result<()> {
 		}
 	}
 	anyhow::ensure!(!storage.top.is_empty(), "the node has no state");
-	let checked = sp_io::TestExternalities::from(storage).execute_with(assay_runtime::check_invariants);
-	checked.map_err(|broken| anyhow::anyhow!("an invariant is broken after block {}: {broken:?}", at.block_number()))
+	Ok((at.block_number(), storage))
 }
 
 /// What `state_queryStorageAt` returns.

@@ -217,6 +217,7 @@ fn check_worker(worker: &Worker, findings: &mut Findings) {
 	let address = worker.account.to_ss58check();
 	let record = &worker.record;
 	let least: Balance = <Runtime as pallet_workers::Config>::MinBond::get();
+	let free = record.free(<Runtime as pallet_workers::Config>::MaxLeverage::get());
 	let opg = |amount: Balance| amount / OPG;
 	if record.bonded < least {
 		findings.fail(
@@ -224,14 +225,14 @@ fn check_worker(worker: &Worker, findings: &mut Findings) {
 			format!("{address} has {} OPG bonded, and gets no jobs below {}", opg(record.bonded), opg(least)),
 			"Add stake: `assay worker bond-extra AMOUNT`",
 		);
-	} else if record.free() == 0 {
+	} else if free == 0 {
 		findings.warn(
 			"stake",
 			format!("all {} OPG of {address} are set aside for {} open jobs", opg(record.bonded), record.open_claims),
 			"Wait until some settle, or add stake: `assay worker bond-extra AMOUNT`",
 		);
 	} else {
-		let (bonded, free) = (opg(record.bonded), opg(record.free()));
+		let (bonded, free) = (opg(record.bonded), opg(free));
 		findings.ok("stake", format!("{address}: {bonded} OPG bonded, {free} free, {} open jobs", record.open_claims));
 	}
 	if record.paused {

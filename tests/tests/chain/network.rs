@@ -3,7 +3,6 @@
 use anyhow::Context;
 use assay_cli::{
 	chain::{call, Chain},
-	job,
 	types::JobEvent,
 };
 use assay_primitives::OPG;

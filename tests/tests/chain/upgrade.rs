@@ -6,7 +6,7 @@ use assay_cli::{
 	types::JobEvent,
 };
 use assay_tests::{
-	check_invariants, digit_images, digits_request, follow_job, key, next_block, request, spec_of, Engine, Folder,
+	check_invariants, digit_images, digits_request, follow_job, key, next_block, request, save_state, spec_of, Engine, Folder,
 	Local, Node, NodeOptions,
 };
 use subxt::{dynamic::Value, rpcs::rpc_params};
@@ -21,7 +21,7 @@ async fn spec_version(chain: &Chain) -> anyhow::Result<u64> {
 
 /// What an upgrade must not change: balances, what is reserved or held of them, and the nonces of all accounts; raw.
 async fn accounts(chain: &Chain) -> anyhow::Result<Vec<(String, Option<String>)>> {
-	let prefix = [sp_core::twox_128(b"System"), sp_core::twox_128(b"Account")].concat();
+	let prefix = [b"System".as_slice(), b"Account"].map(sp_core::hashing::twox_128).concat();
 	let keys = chain.rpc().state_get_keys_paged(&prefix, 1_000, None, None).await?;
 	let mut found = Vec::new();
 	for key in keys {
@@ -56,6 +56,10 @@ async fn running_chain_should_be_upgraded_from_the_first_runtime() -> anyhow::Re
 	let stake = |node: &Node| node.cli().succeed(&["worker", "status", "//Charlie"]);
 	let staked = stake(&node)?["bonded"].clone();
 
+	// For the test of migrations; see tests/upgrade.
+	if let Ok(path) = std::env::var("UPGRADE_STATE") {
+		save_state(&chain, path.as_ref()).await?;
+	}
 	let code = assay_runtime::WASM_BINARY.expect("the runtime is built");
 	let set_code =
 		Value::unnamed_variant("System", [Value::named_variant("set_code", [("code", Value::from_bytes(code))])]);
