@@ -69,10 +69,14 @@
 //! other jobs, so it may take less than was asked for. What it took leaves the pallet as a [`Credit`](types::CreditOf); the
 //! caller decides who gets it and what is burned.
 //!
-//! Why bonded value covers value at risk, always, though delegators can leave at any time: a job is assigned only to a worker
-//! whose backing is at least all that is covered then. What leaves afterwards can be slashed for `UnbondingDelay` blocks, longer than any claim is
-//! open; when it is due, every job that it may have covered is decided. Jobs that came later were assigned on what was left.
-//! And a slash takes no more than the bond that was released for it, so it leaves the sum as good as it was.
+//! Why bonded value covers value at risk, always, though delegators can leave at any time:
+//!
+//! 1. When a job is assigned, all that is covered, this job included, is at most the bonded stake.
+//! 2. What leaves after that can be slashed for `UnbondingDelay` blocks, which is as long as any claim is open at least. When it
+//!    is due, that job and all before it are decided.
+//! 3. When a bond is slashed it was released, and no more than it is taken. So what is covered falls by as much as the stake.
+//!
+//! Hence what is covered is at most what was bonded at the last assignment, less slashes, and all of that can still be slashed.
 //!
 //! A conviction suspends: the worker can neither resume nor serve for `SuspensionBlocks`, and leaving and bonding anew does not
 //! end that. While `SlashingArmed` is false a slash takes nothing, and says in an event and in the log what it would have taken.
