@@ -164,14 +164,14 @@ def check(binaries, words, where):
     path, known = [], set()
     flags, below = help_of(program)
     known |= flags
-    for word in words[1:]:
+    for place, word in enumerate(words[1:]):
         if word in below:
             path.append(word)
             flags, below = help_of(program, *path)
             known |= flags
         elif word.startswith("-") and word.split("=")[0] not in known:
             yield f"{where}: {' '.join(words[:1] + path)} has no flag {word}"
-        elif below and not word.startswith("-") and path and re.fullmatch(r"[a-z][a-z-]+", word):
+        elif below and place == len(path) and re.fullmatch(r"[a-z][a-z-]+", word):
             yield f"{where}: {' '.join(words[:1] + path)} has no command {word}"
             return
 
@@ -210,6 +210,8 @@ def commands(binaries):
     wrong, checked = [], 0
     for where, line in sources:
         for words in parts(line):
+            if words[:2] == ["sudo", "-u"]:
+                words = words[3:]
             starts = [i for i, word in enumerate(words) if re.fullmatch(r"(?:\S*/)?assay(?:-node|-engine)?", word)]
             if starts and "systemctl" not in words[: starts[0]]:
                 checked += 1
