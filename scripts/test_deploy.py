@@ -164,23 +164,38 @@ def check(binaries, words, where):
     path, known = [], set()
     flags, below = help_of(program)
     known |= flags
-    for word in words[1:]:
+    for place, word in enumerate(words[1:]):
         if word in below:
             path.append(word)
             flags, below = help_of(program, *path)
             known |= flags
         elif word.startswith("-") and word.split("=")[0] not in known:
             yield f"{where}: {' '.join(words[:1] + path)} has no flag {word}"
-        elif below and not word.startswith("-") and path and re.fullmatch(r"[a-z][a-z-]+", word):
+        elif below and place == len(path) and re.fullmatch(r"[a-z][a-z-]+", word):
             yield f"{where}: {' '.join(words[:1] + path)} has no command {word}"
             return
+
+
+def parts(line):
+    """The commands in a line of the shell's, as words."""
+    words = shlex.shlex(line, posix=True, punctuation_chars=True)
+    words.whitespace_split = True
+    command = []
+    for word in words:
+        if word in {"&&", ";", "|", "||"}:
+            yield command
+            command = []
+        else:
+            command.append(word)
+    yield command
 
 
 def commands(binaries):
     """Every command line of ours in the operators' page, and in what runs the programs, is one that they understand."""
     sources = []
     for block in re.findall(r"^```sh\n(.*?)^```$", OPERATORS.read_text(), re.M | re.S):
-        sources += [(OPERATORS, line) for line in block.replace("\\\n", " ").splitlines()]
+        sources += [(OPERATORS, line) for line in block.splitlines()]
+    sources += [(OPERATORS, line) for line in re.findall(r"`(assay[^`\n]*)`", OPERATORS.read_text())]
     for unit in DEPLOY.glob("systemd/*.service"):
         command = re.search(r"^ExecStart=(.*)$", unit.read_text(), re.M).group(1)
         variable = re.search(r"\$(ASSAY_\w+)", command).group(1)
@@ -194,8 +209,9 @@ def commands(binaries):
         sources.append(("compose.yaml", " ".join(command.split())))
     wrong, checked = [], 0
     for where, line in sources:
-        for part in re.split(r"&&|;|\|", line):
-            words = shlex.split(part, comments=True)
+        for words in parts(line):
+            if words[:2] == ["sudo", "-u"]:
+                words = words[3:]
             starts = [i for i, word in enumerate(words) if re.fullmatch(r"(?:\S*/)?assay(?:-node|-engine)?", word)]
             if starts and "systemctl" not in words[: starts[0]]:
                 checked += 1
