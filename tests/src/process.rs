@@ -251,6 +251,21 @@ impl Node {
 		self.restart();
 	}
 
+	/// Writes the raw spec of its chain, which names these addresses of nodes: all that a light client is told.
+	pub fn spec(&self, boot_nodes: &[String]) -> PathBuf {
+		let chain = if self.options.local.is_some() { "local" } else { "dev" };
+		let path = self.folder.path().join("raw.json");
+		let mut command = Command::new(binary("assay-node"));
+		command.args(["export-chain-spec", "--raw", "--chain", chain, "--output"]).arg(&path);
+		let exported = command.output().expect("the node can be started");
+		assert!(exported.status.success(), "no spec of {chain}: {}", String::from_utf8_lossy(&exported.stderr));
+		let spec = fs::read(&path).expect("the node has written the spec");
+		let mut spec: Value = serde_json::from_slice(&spec).expect("a chain spec is JSON");
+		spec["bootNodes"] = boot_nodes.into();
+		fs::write(&path, spec.to_string()).expect("the spec can be written again");
+		path
+	}
+
 	/// A connection to it.
 	pub async fn chain(&self) -> anyhow::Result<Chain> {
 		Chain::connect(&self.url).await

@@ -1,5 +1,6 @@
 //! The development chain, end to end. Each test has a node of its own, so they can run side by side.
 
+mod clients;
 mod disputes;
 mod engine;
 mod hostile;
@@ -8,4 +9,3 @@ mod judge;
 mod restart;
 mod tour;
 mod transformer;
-mod wallet;
