@@ -85,15 +85,14 @@ async function batch() {
 	const one = key("//One");
 	const all = (calls) => tx.Utility.batch_all({ calls: calls.map((call) => call.decodedCall) });
 	const start = [tx.Workers.bond({ amount: 150n * OPG }), tx.Workers.limit_claims({ max_claims: 7 })];
-	const terms = { capacity: 2, min_price: 30n * OPG, coverage_price: 1_000, min_deadline: 4 };
-	const serve = tx.Workers.serve_model({ model: wanted().model, terms });
-	// No service key: the last call fails, and nothing of the batch stays.
-	const failed = await attempt(all([...start, serve]), one);
-	check(error(failed.dispatchError) === "Workers.NoServiceKey", "the batch fails for something else", failed.dispatchError);
+	// The last call fails, and nothing of the batch stays.
+	const failed = await attempt(all([...start, tx.Workers.unbond({ amount: 151n * OPG })]), one);
+	check(error(failed.dispatchError) === "Workers.NotEnoughBonded", "the batch fails for something else", failed);
 	check((await status(one)) === undefined, "a batch that failed did something");
 
 	const serviceKey = tx.Workers.set_service_key({ key: hex(key("//One//service").publicKey) });
-	const sent = await send(all([...start, serviceKey, serve]), one);
+	const terms = { capacity: 2, min_price: 30n * OPG, coverage_price: 1_000, min_deadline: 4 };
+	const sent = await send(all([...start, serviceKey, tx.Workers.serve_model({ model: wanted().model, terms })]), one);
 	check(sent.events.filter(({ value }) => value.type === "ItemCompleted").length === 4, "not all of the batch was done");
 	const { bonded, max_claims, services } = await status(one);
 	check(bonded === 150n * OPG && max_claims === 7 && services[0][1].capacity === 2, "the batch did something else", services);

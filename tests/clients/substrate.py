@@ -30,10 +30,9 @@ class Key:
         _, self.public_key, self._secret = sr25519.hard_derive_keypair((chain_code, *pair), b"")
         self.ss58_address = ss58_encode(self.public_key, SS58_PREFIX)
 
-    def sign(self, data: bytes | str) -> bytes:
-        if isinstance(data, str):
-            data = bytes.fromhex(data.removeprefix("0x"))
-        return sr25519.sign((self.public_key, self._secret), data)
+    def sign(self, data) -> bytes:
+        # The library hands over its own bytes.
+        return sr25519.sign((self.public_key, self._secret), bytes(getattr(data, "data", data)))
 
 
 def check(holds: bool, what: str, seen: object = "") -> None:
@@ -46,8 +45,7 @@ def submit(chain: SubstrateInterface, key: Key, pallet: str, function: str, para
     call = chain.compose_call(pallet, function, params)
     receipt = chain.submit_extrinsic(chain.create_signed_extrinsic(call, key, era=era), wait_for_inclusion=True)
     print(f"{receipt.get_extrinsic_identifier()}: {pallet}.{function}", file=sys.stderr)
-    receipt.retrieve_extrinsic()
-    seen = receipt.extrinsic["era"]
+    seen = chain.get_block(receipt.block_hash)["extrinsics"][receipt.extrinsic_idx].value["era"]
     check((seen != "00") == (era is not None), "the block has a transaction with another era", seen)
     return receipt
 
@@ -74,7 +72,7 @@ def main() -> None:
     check(bonded == {"worker": eve.ss58_address, "amount": 200 * OPG}, "the event says something else", bonded)
     receipt = submit(chain, eve, "Workers", "bond_extra", {"amount": 5 * OPG}, {"period": 32})
     check(receipt.is_success, "Workers.bond_extra failed", receipt.error_message)
-    worker = chain.query("Workers", "Workers", [eve.ss58_address])
+    worker = chain.query("Workers", "Workers", [eve.ss58_address]).value
     check(worker["bonded"] == 205 * OPG, "the chain has another stake", worker)
 
     # An error by its name, with what to do about it.
@@ -98,9 +96,11 @@ def main() -> None:
     check(receipt.is_success, "Inference.request failed", receipt.error_message)
     job = event(receipt, "Inference", "Requested")["job"]
 
-    def answered(_header, blocks, _subscription):
-        check(blocks < PATIENCE, "there is no answer", f"job {job}")
-        return chain.query("Inference", "Results", [job])
+    limit = chain.get_block_number(receipt.block_hash) + PATIENCE
+
+    def answered(block):
+        check(block["header"]["number"] <= limit, "there is no answer", f"job {job}")
+        return chain.query("Inference", "Results", [job]).value
 
     result = chain.subscribe_block_headers(answered)
     check(result["requester"] == bob.ss58_address, "the answer is for somebody else", result)
