@@ -5,6 +5,9 @@ use assay_cli::{
 	job,
 	types::JobEvent,
 };
+use assay_runtime::{configs, Balance, Balances, Executive, Runtime, Workers};
+use codec::Decode;
+use frame_support::traits::{GetStorageVersion, StorageVersion};
 use assay_tests::{
 	check_invariants, digit_images, digits_request, follow_job, key, next_block, request, save_state, spec_of, Engine, Folder,
 	Local, Node, NodeOptions,
@@ -90,4 +93,63 @@ async fn running_chain_should_be_upgraded_from_the_first_runtime() -> anyhow::Re
 	follow_job(&chain, third, block, 60, |event| matches!(event, JobEvent::Settled(_))).await?;
 	assert!(job::result(&chain, &chain.best().await?, third).await?.is_some());
 	check_invariants(&chain).await
+}
+
+/// The state that the first runtime left; see `tests/upgrade`.
+const FIRST: &[u8] = include_bytes!("../../upgrade/1/state.scale");
+
+/// The state of a chain that ran the first runtime: one validator, and workers with open and settled jobs.
+fn first() -> sp_io::TestExternalities {
+	let pairs = Vec::<(Vec<u8>, Vec<u8>)>::decode(&mut &FIRST[..]).expect("a list of keys and values");
+	let mut storage = sp_core::storage::Storage::default();
+	storage.top.extend(pairs);
+	storage.into()
+}
+
+#[test]
+fn first_runtimes_state_should_be_migrated_whole() {
+	first().execute_with(|| {
+		assert_eq!(Workers::on_chain_storage_version(), StorageVersion::new(1));
+		// As the first runtime stored workers: bonded stake stands first.
+		let prefix = frame_support::storage::storage_prefix(b"Workers", b"Workers");
+		let stored = || {
+			let mut key = prefix.to_vec();
+			let mut found = Vec::new();
+			while let Some(next) = sp_io::storage::next_key(&key).filter(|next| next.starts_with(&prefix)) {
+				found.push((next.clone(), sp_io::storage::get(&next).expect("a key has a value")));
+				key = next;
+			}
+			found
+		};
+		let before: Vec<(Vec<u8>, Balance)> = stored()
+			.into_iter()
+			.map(|(key, value)| (key, Balance::decode(&mut &value[..]).expect("stake stands first")))
+			.collect();
+		assert!(!before.is_empty(), "the state has workers");
+		let issuance = Balances::total_issuance();
+		let jobs = pallet_inference::Jobs::<Runtime>::iter_keys().count();
+		assert!(jobs > 0, "the state has an open job");
+
+		let weight = Executive::execute_on_runtime_upgrade();
+
+		assert!(weight.all_lte(configs::RuntimeBlockWeights::get().max_block), "the upgrade takes {weight:?}");
+		assert_eq!(Workers::on_chain_storage_version(), Workers::in_code_storage_version());
+		let after: Vec<(Vec<u8>, Balance)> = pallet_workers::Workers::<Runtime>::iter()
+			.map(|(who, worker)| (pallet_workers::Workers::<Runtime>::hashed_key_for(who), worker.bonded))
+			.collect();
+		assert_eq!(before, after, "every worker has what it had");
+		assert_eq!(Balances::total_issuance(), issuance);
+		assert_eq!(pallet_inference::Jobs::<Runtime>::iter_keys().count(), jobs);
+		assay_runtime::check_invariants().expect("the invariants hold after the upgrade");
+	});
+}
+
+#[test]
+fn migrated_state_should_not_be_migrated_again() {
+	first().execute_with(|| {
+		Executive::execute_on_runtime_upgrade();
+		let once: Vec<_> = pallet_workers::Workers::<Runtime>::iter().collect();
+		Executive::execute_on_runtime_upgrade();
+		assert_eq!(once, pallet_workers::Workers::<Runtime>::iter().collect::<Vec<_>>());
+	});
 }

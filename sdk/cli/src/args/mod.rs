@@ -25,12 +25,13 @@ pub struct Args {
 
 /// What holds for every command.
 #[derive(ClapArgs, Debug)]
+#[command(next_help_heading = "For every command")]
 pub struct Global {
 	/// Where the node listens for JSON-RPC.
 	#[arg(long, global = true, env = "ASSAY_URL", default_value = "ws://127.0.0.1:9944")]
 	pub url: String,
 	/// Who signs and pays: the name of an account in the keystore, keystore:PATH.json (what a wallet exported), a development
-	/// name (//Bob), env:VARIABLE or file:PATH with a seed or a phrase in it. With --dry-run, an address is enough.
+	/// name (//Bob), env:VARIABLE or file:PATH with a seed or a phrase in it.
 	#[arg(long, global = true, env = "ASSAY_ACCOUNT", value_name = "WHO")]
 	pub account: Option<Who>,
 	/// Where encrypted accounts are kept (default: ~/.config/assay/keystore).
@@ -39,7 +40,8 @@ pub struct Global {
 	/// Read passwords from this file, which others must not be able to read, instead of asking on the terminal.
 	#[arg(long, global = true, env = "ASSAY_PASSWORD_FILE", value_name = "FILE")]
 	pub password_file: Option<PathBuf>,
-	/// Say what would be signed, what it costs and whether the chain would take it now. Send nothing.
+	/// Say what would be signed, what it costs and whether the chain would take it now. Send nothing. Where the account is only
+	/// an address, the chain cannot try it.
 	#[arg(long, global = true)]
 	pub dry_run: bool,
 	/// Do not ask before signing. Where stdin or stderr is no terminal, nobody is asked anyway.

@@ -106,10 +106,13 @@ pub async fn bond(command: &Bond, global: &Global, chain: &Chain, report: &Repor
 	let who = author(global)?.id()?;
 	let at = chain.best().await?;
 	let (call, words) = bond_call(command.amount, &command.payee, &who, chain, &at).await?;
-	let done = format!(
-		"Bonded {}. It does nothing yet: `assay nominate` or `assay validator validate` puts it to work.",
-		command.amount
-	);
+	let amount = command.amount;
+	let done = match call.call_name() {
+		"bond_extra" => format!("Bonded {amount} more."),
+		_ => format!(
+			"Bonded {amount}. It does nothing yet: `assay nominate` or `assay validator validate` puts it to work."
+		),
+	};
 	send(&call, &words, &done, global, chain, report).await
 }
 

@@ -34,7 +34,7 @@ struct ActiveEra {
 }
 
 /// `Staking.ErasStakersOverview`.
-#[derive(DecodeAsType, Clone, Copy, Default, Debug)]
+#[derive(DecodeAsType, Clone, Copy, Debug)]
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]
 pub(super) struct Exposure {
 	pub(super) total: u128,
@@ -162,7 +162,14 @@ pub(super) async fn list(chain: &Chain, report: &Report) -> anyhow::Result<()> {
 	let mut rows = Vec::new();
 	for who in everyone {
 		let account = AccountId32(*who);
-		let behind = exposure(chain, &at, now, &account).await?.unwrap_or_default();
+		let behind = match exposure(chain, &at, now, &account).await? {
+			Some(behind) => behind,
+			// Not elected in this era: its own stake is what it stands with.
+			None => {
+				let own = ledger(chain, &at, &account).await?.map_or(0, |ledger| ledger.active);
+				Exposure { total: own, own, page_count: 0 }
+			}
+		};
 		rows.push((account, active.contains(who), candidates.get(who), behind));
 	}
 	// Who makes blocks first, then by stake.
