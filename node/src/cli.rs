@@ -21,6 +21,10 @@ pub(crate) struct Cli {
 	#[clap(flatten)]
 	pub(crate) run: RunCmd,
 
+	/// When a full disk stops the node.
+	#[clap(flatten)]
+	pub(crate) storage_monitor: sc_storage_monitor::StorageMonitorParams,
+
 	/// What only an Assay node can be told.
 	#[clap(flatten)]
 	pub(crate) inference: InferenceArgs,
@@ -28,10 +32,6 @@ pub(crate) struct Cli {
 	/// When blocks are made, on development chains.
 	#[clap(flatten)]
 	pub(crate) sealing: SealingArgs,
-
-	/// When a full disk stops the node.
-	#[clap(flatten)]
-	pub(crate) storage_monitor: sc_storage_monitor::StorageMonitorParams,
 }
 
 /// Everything but running a node.

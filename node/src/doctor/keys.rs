@@ -202,7 +202,7 @@ fn check_service(
 	let words = format!("{} jobs to answer, {} demands of challengers", owed.jobs, owed.demands);
 	match left {
 		_ if workers.is_empty() => (),
-		Some(left) if left <= URGENT => findings.fail(
+		Some(left) if left <= URGENT => findings.warn(
 			"deadline",
 			format!("{words}; the next is due in {left} blocks"),
 			"Stake is lost after that: see the engine below, and the node's log",
