@@ -4,7 +4,7 @@ use super::{chain::Chain, *};
 use assay_primitives::OPG;
 use pallet_staking::{RewardDestination, ValidatorPrefs};
 use sp_keyring::Sr25519Keyring::{Alice, AliceStash, Bob, BobStash, Charlie, Dave, Eve, Ferdie, One, Two};
-use sp_runtime::Perbill;
+use sp_runtime::{traits::Dispatchable, Perbill};
 
 /// How many operations are tried.
 const OPERATIONS: usize = 10_000;
@@ -73,7 +73,18 @@ impl Random {
 	fn worker(&mut self) -> RuntimeCall {
 		use pallet_workers::Call;
 		let amount = self.amount();
-		match self.below(9) {
+		let (worker, delegator) = (self.actor().to_account_id(), self.actor().to_account_id());
+		match self.below(18) {
+			9 => Call::set_commission { rate: Perbill::from_percent(self.below(101) as u32) },
+			10..=12 => Call::delegate { worker, amount },
+			13 => Call::undelegate { worker, amount: (self.below(2) == 0).then_some(amount) },
+			14 => Call::withdraw_delegation { worker, delegator },
+			15 => Call::claim { worker, delegator },
+			16 => Call::set_payee {
+				worker,
+				payee: if self.below(2) == 0 { pallet_workers::Payee::Account } else { pallet_workers::Payee::Stake },
+			},
+			17 => Call::withdraw_for { worker },
 			0 => Call::bond { amount },
 			1 => Call::bond_extra { amount },
 			2 => Call::unbond { amount },
@@ -113,7 +124,16 @@ fn staking_and_workers_should_keep_their_invariants_through_random_operations() 
 				5..=8 => random.worker(),
 				_ => random.rewards(),
 			};
-			taken += usize::from(chain.try_sign(who, call).is_ok());
+			// Who has put everything at stake has nothing left for fees, and must get out of it all the same.
+			let can_pay = Balances::usable_balance(who.to_account_id()) > OPG;
+			let done = if can_pay {
+				chain.try_sign(who, call).is_ok()
+			} else {
+				let done = call.dispatch(RuntimeOrigin::signed(who.to_account_id())).is_ok();
+				check_invariants().expect("an operation keeps the invariants");
+				done
+			};
+			taken += usize::from(done);
 			match random.below(40) {
 				// Time passes: mostly a little, now and then a session.
 				0 => chain.run(20),

@@ -328,6 +328,10 @@ impl Chain {
 	pub async fn try_call(&self, at: &At, signer: &Keypair, call: &Call) -> anyhow::Result<Result<(), Refused>> {
 		/// The shortest life there is.
 		const LIFE: u64 = 4;
+		if at.block_number() == 0 {
+			// Its state does not know its own hash, which signatures are over.
+			return Ok(Err(Refused { name: None, text: "the chain has no blocks yet; try again in a moment".into() }));
+		}
 		let born = at.block_number().saturating_sub(LIFE - 1);
 		let hash = self.rpc.chain_get_block_hash(Some(born.into())).await.map_err(lost)?;
 		let hash = hash.with_context(|| format!("the node does not have block {born}"))?;

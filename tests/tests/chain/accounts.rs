@@ -1,7 +1,7 @@
 //! Encrypted accounts, and what would be signed before it is.
 
 use assay_cli::{account::balances, amount::OPG, chain::Chain};
-use assay_tests::{account, check_invariants, Folder, Node, NodeOptions};
+use assay_tests::{account, check_invariants, pass_blocks, Folder, Node, NodeOptions};
 use serde_json::Value;
 use std::{fs, os::unix::fs::PermissionsExt, str::FromStr};
 use subxt::{ext::scale_decode::DecodeAsType, utils::AccountId32};
@@ -68,7 +68,8 @@ async fn encrypted_account_should_pay_what_the_dry_run_said() -> anyhow::Result<
 	assert_eq!(listed["accounts"][0]["account"], savings.to_string());
 	assert!(!format!("{}{}{listed}{kept}", made.stderr, made.json).contains(PASSWORD));
 
-	// A dry run moves nothing.
+	// A dry run moves nothing. It needs a block to try on.
+	pass_blocks(&chain, 1).await?;
 	let bob = account("//Bob");
 	let before = balances(&chain, &bob).await?;
 	let transfer = ["send", "savings", "5", "--account", "//Bob"];

@@ -59,8 +59,8 @@ fn keys_should_be_made_once_shown_without_secrets_and_rotated_on_request() -> an
 
 	// A secret of one's own comes from a file or from standard input, and a useless one is not repeated.
 	let of_seed = ["keys", "service", "--json", "--rotate", "--seed-file", "-"];
-	let output = operator.run_with_input(&of_seed, "//Rosa//service\n")?;
-	let expected = format!("0x{}", hex::encode(key("//Rosa//service").public_key().0));
+	let output = operator.run_with_input(&of_seed, "//Ferdie//rosa//service\n")?;
+	let expected = format!("0x{}", hex::encode(key("//Ferdie//rosa//service").public_key().0));
 	assert_eq!(output.json["public"], expected, "{}", output.stderr);
 	let output = operator.run_with_input(&of_seed, "very wrong words")?;
 	assert!(output.code == 1 && !output.stderr.contains("very wrong"), "{}", output.stderr);

@@ -6,12 +6,12 @@ use assay_cli::{
 	types::JobEvent,
 };
 use assay_runtime::{configs, Balance, Balances, Executive, Runtime, Workers};
+use assay_tests::{
+	check_invariants, digit_images, digits_request, follow_job, key, next_block, request, save_state, spec_of, Engine,
+	Folder, Local, Node, NodeOptions,
+};
 use codec::Decode;
 use frame_support::traits::{GetStorageVersion, StorageVersion};
-use assay_tests::{
-	check_invariants, digit_images, digits_request, follow_job, key, next_block, request, save_state, spec_of, Engine, Folder,
-	Local, Node, NodeOptions,
-};
 use subxt::{dynamic::Value, rpcs::rpc_params};
 
 /// The upgrade is done within so many blocks after it is asked for.
@@ -24,7 +24,7 @@ async fn spec_version(chain: &Chain) -> anyhow::Result<u64> {
 
 /// What an upgrade must not change: balances, what is reserved or held of them, and the nonces of all accounts; raw.
 async fn accounts(chain: &Chain) -> anyhow::Result<Vec<(String, Option<String>)>> {
-	let prefix = [b"System".as_slice(), b"Account"].map(sp_core::hashing::twox_128).concat();
+	let prefix = [b"System".as_slice(), b"Account"].map(sp_io::hashing::twox_128).concat();
 	let keys = chain.rpc().state_get_keys_paged(&prefix, 1_000, None, None).await?;
 	let mut found = Vec::new();
 	for key in keys {

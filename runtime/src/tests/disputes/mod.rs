@@ -299,8 +299,9 @@ impl Books {
 			sum += change;
 			fees += paid;
 		}
-		// A transaction's fee is burned.
-		let gone = signed(fees) - sum - signed(treasury);
+		// A transaction's fee waits for the validators; less than an account can hold is burned.
+		let waiting = Balances::total_balance(&consensus::FeePot::get());
+		let gone = signed(fees) - signed(waiting) - sum - signed(treasury);
 		assert_eq!(signed(self.issuance - Balances::total_issuance()), gone, "all that is gone is burned");
 	}
 }
