@@ -118,6 +118,10 @@ fn staking_and_workers_should_keep_their_invariants_through_random_operations() 
 		let mut chain = Chain::start();
 		let mut taken = 0;
 		for _ in 0..OPERATIONS {
+			if System::block_weight().total().ref_time() > configs::RuntimeBlockWeights::get().max_block.ref_time() / 4
+			{
+				chain.next();
+			}
 			let who = random.actor();
 			let call = match random.below(10) {
 				0..=4 => random.staking(),

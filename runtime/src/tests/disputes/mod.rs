@@ -256,6 +256,8 @@ struct Books {
 	bonded: Balance,
 	totals: Vec<(AccountId, Balance)>,
 	issuance: Balance,
+	/// The fees that wait for the validators.
+	waiting: Balance,
 	sent: usize,
 }
 
@@ -268,6 +270,7 @@ impl Books {
 			worker,
 			totals: totals.map(|who| (who.clone(), Balances::total_balance(&who))).collect(),
 			issuance: Balances::total_issuance(),
+			waiting: Balances::total_balance(&consensus::FeePot::get()),
 			sent: chain.sent.len(),
 		}
 	}
@@ -300,8 +303,8 @@ impl Books {
 			fees += paid;
 		}
 		// A transaction's fee waits for the validators; less than an account can hold is burned.
-		let waiting = Balances::total_balance(&consensus::FeePot::get());
-		let gone = signed(fees) - signed(waiting) - sum - signed(treasury);
+		let waiting = signed(Balances::total_balance(&consensus::FeePot::get())) - signed(self.waiting);
+		let gone = signed(fees) - waiting - sum - signed(treasury);
 		assert_eq!(signed(self.issuance - Balances::total_issuance()), gone, "all that is gone is burned");
 	}
 }
