@@ -188,11 +188,6 @@ impl Node {
 		format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", self.port, self.identity)
 	}
 
-	/// Who it is to other nodes.
-	pub fn identity(&self) -> &str {
-		&self.identity
-	}
-
 	/// Where it listens for JSON-RPC.
 	pub fn url(&self) -> &str {
 		&self.url

@@ -255,7 +255,6 @@ async fn strangers_should_be_refused_what_changes_the_node() -> anyhow::Result<(
 		("system_resetLogFilter", rpc_params![]),
 		("system_dryRun", rpc_params!["0x00"]),
 		("state_traceBlock", rpc_params![&zero]),
-		("dev_getBlockStats", rpc_params![&zero]),
 		("engine_createBlock", rpc_params![true, true]),
 		("engine_finalizeBlock", rpc_params![&zero]),
 	] {
