@@ -81,7 +81,7 @@ impl<T: Config> Pallet<T> {
 			held = held.saturating_add(joint.stake);
 			joints = joints.saturating_add(1);
 		}
-		ensure!(owned.keys().all(|worker| Pools::<T>::contains_key(worker)), "a delegation has no pool");
+		ensure!(owned.keys().all(Pools::<T>::contains_key), "a delegation has no pool");
 		let leaving: usize = owned.values().map(|sum| sum.leaving.len()).sum();
 		ensure!(leaving == joints, "a bucket is missing, or stands twice");
 		let reason = HoldReason::Delegation.into();
