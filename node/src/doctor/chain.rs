@@ -61,7 +61,7 @@ fn check_node(rpc: &Rpc, files: &Files, findings: &mut Findings) -> bool {
 	match peers {
 		_ if health["shouldHavePeers"] == Value::Bool(false) => findings.ok("peers", words),
 		0 => findings.fail("peers", words, fix),
-		..FEW_PEERS => findings.warn("peers", words, fix),
+		1..FEW_PEERS => findings.warn("peers", words, fix),
 		_ => findings.ok("peers", words),
 	}
 	syncing
