@@ -180,6 +180,15 @@ where
 			))
 		}
 	};
+	// The sealer counts data for inherents where it should count inherents, and takes a block of one transaction for an empty one.
+	let waiting = pool.clone();
+	let commands = commands.map(move |command| match command {
+		EngineCommand::SealNewBlock { create_empty, finalize, parent_hash, sender } => {
+			let create_empty = create_empty || waiting.status().ready > 0;
+			EngineCommand::SealNewBlock { create_empty, finalize, parent_hash, sender }
+		}
+		finalize => finalize,
+	});
 	Ok(run_manual_seal(ManualSealParams {
 		block_import,
 		env: proposer,

@@ -49,7 +49,6 @@ async fn jobs_should_settle_fast_when_blocks_come_every_100_ms() -> anyhow::Resu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "was not yet seen passing"]
 async fn blocks_should_come_with_transactions_and_open_jobs_only_when_sealing_is_instant() -> anyhow::Result<()> {
 	let node = Node::start("sealing-instant", sealing("instant"));
 	let chain = node.chain().await?;
