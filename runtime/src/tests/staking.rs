@@ -143,10 +143,10 @@ fn staking_and_workers_should_keep_their_invariants_through_random_operations() 
 				done
 			};
 			taken += usize::from(done);
-			match random.below(40) {
+			match random.below(200) {
 				// Time passes: mostly a little, now and then a session.
 				0 => chain.run(20),
-				1..=12 => chain.next(),
+				1..=24 => chain.next(),
 				_ => {}
 			}
 			// A worker loses some of its stake now and then, as a conviction would take it.
