@@ -576,6 +576,16 @@ pub mod pallet {
 			Some(ResultView { status, result })
 		}
 
+		/// The last block for the most urgent of the answers that a worker owes. `None` if it owes none.
+		pub fn next_deadline(worker: T::AccountId) -> Option<BlockNumberFor<T>> {
+			let jobs = Assigned::<T>::iter_key_prefix(worker).filter_map(Jobs::<T>::get);
+			let deadlines = jobs.filter_map(|job| match job.stage {
+				Stage::Assigned(assignment) => Some(assignment.answer_by),
+				_ => None,
+			});
+			deadlines.min()
+		}
+
 		/// The least fee for which some worker would take a job on `model` now, the coverage being `coverage` and the deadline
 		/// `deadline` blocks away. `None` if nobody would.
 		pub fn quote(model: ModelId, coverage: BalanceOf<T>, deadline: u32) -> Option<BalanceOf<T>> {

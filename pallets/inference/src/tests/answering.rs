@@ -27,6 +27,24 @@ fn answer_should_open_the_window() {
 }
 
 #[test]
+fn worker_should_know_its_most_urgent_deadline() {
+	with_workers(&[CHARLIE], || {
+		assert_eq!(Inference::next_deadline(CHARLIE), None);
+		let [late, soon] = [20, 10].map(|deadline| {
+			let id = Req { worker: Some(CHARLIE), deadline, ..Default::default() }.send().unwrap();
+			let Stage::Assigned(assignment) = Inference::job(id).unwrap().stage else { panic!("not assigned") };
+			(id, assignment.answer_by)
+		});
+		assert!(soon.1 < late.1);
+		assert_eq!(Inference::next_deadline(CHARLIE), Some(soon.1));
+		assert_eq!(Inference::next_deadline(DAVE), None);
+		run_to(System::block_number() + 1);
+		commit(CHARLIE, soon.0, output(5)).unwrap();
+		assert_eq!(Inference::next_deadline(CHARLIE), Some(late.1));
+	});
+}
+
+#[test]
 fn claim_should_name_everything_that_makes_the_job_unique() {
 	with_workers(&[CHARLIE], || {
 		let id = Req { worker: Some(CHARLIE), coverage: 9, ..Default::default() }.send().unwrap();
