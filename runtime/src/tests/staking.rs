@@ -112,7 +112,6 @@ impl Random {
 }
 
 #[test]
-#[ignore = "takes minutes, and was not yet seen passing to its end"]
 fn staking_and_workers_should_keep_their_invariants_through_random_operations() {
 	with_preset("local_testnet", || {
 		let mut random = Random(0x5DEE_CE66_D1CE_4E5B);

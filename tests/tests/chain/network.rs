@@ -142,7 +142,6 @@ async fn stake(chain: &Chain, who: &str) -> anyhow::Result<u128> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes nine processes and ten minutes, and was not yet seen passing to its end"]
 async fn network_should_live_through_lost_parted_and_copied_validators() -> anyhow::Result<()> {
 	let mut network = Network::start("lost").await?;
 	let alice = network.validators[0].chain().await?;
