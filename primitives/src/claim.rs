@@ -63,6 +63,11 @@ pub fn decline_payload<A: Encode>(
 	H256(assay_semantics::hash(b"assay/decline/v1", &[&parts]))
 }
 
+/// What a service key signs to say that its worker is there: the hash of a recent block, so that nobody can say it in advance.
+pub fn heartbeat_payload<A: Encode>(genesis: &H256, worker: &A, block: &H256) -> H256 {
+	H256(assay_semantics::hash(b"assay/heartbeat/v1", &[&(genesis, worker, block).encode()]))
+}
+
 /// Where a claim stands in a commitment. A commitment holds one claim for now: index 0, empty path. A batch is later a
 /// Merkle root of claims.
 #[derive(Clone, Default, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]

@@ -104,9 +104,11 @@ pub fn engine_deadline() -> Timestamp {
 
 /// Starts a request to the engine. Several can be under way at once.
 pub fn ask_engine(method: Method, url: &str, body: &[u8], deadline: Timestamp) -> Result<PendingRequest, Reply> {
+	// An empty chunk would end the body, which then could not be ended.
+	let chunks = if body.is_empty() { vec![] } else { vec![body] };
 	Request::new(url)
 		.method(method)
-		.body(vec![body])
+		.body(chunks)
 		.add_header("Content-Type", "application/octet-stream")
 		.deadline(deadline)
 		.send()

@@ -196,6 +196,19 @@ impl pallet_inference::traits::Rewards<AccountId, Balance, RuntimeHoldReason> fo
 		};
 		Rewards::note_fault(worker, fault)
 	}
+
+	fn heartbeat_due(worker: &AccountId) -> bool {
+		Rewards::heartbeat_due(worker)
+	}
+
+	fn note_heartbeat(worker: &AccountId) {
+		Rewards::note_heartbeat(worker)
+	}
+
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_heartbeat(worker: &AccountId) {
+		Rewards::benchmark_heartbeat(worker)
+	}
 }
 
 /// Emission follows active stake.

@@ -1,7 +1,7 @@
 //! Benchmarks: one for each call and each kind of task, at its most expensive.
 
 use super::*;
-use crate::traits::{Models, Workers};
+use crate::traits::{Models, Rewards, Workers};
 use alloc::vec;
 use assay_primitives::{claim, JobId, ModelId, ServiceKey, ServiceSignature};
 use frame_benchmarking::v2::*;
@@ -195,6 +195,30 @@ mod benchmarks {
 		#[block]
 		{
 			assert!(Pallet::<T>::authorize_commit(id, &output, &signature).is_ok());
+		}
+	}
+
+	#[benchmark]
+	fn heartbeat() {
+		let scene = Scene::<T>::new(4, 4, 1);
+		let signature = scene.key.sign(&[0; 32]).expect("the key was just made");
+		T::Rewards::benchmark_heartbeat(&scene.worker);
+		#[extrinsic_call]
+		_(frame_system::RawOrigin::Authorized, scene.worker.clone(), 0u32.into(), signature);
+		assert!(!T::Rewards::heartbeat_due(&scene.worker));
+	}
+
+	#[benchmark]
+	fn authorize_heartbeat() {
+		let scene = Scene::<T>::new(4, 4, 1);
+		T::Rewards::benchmark_heartbeat(&scene.worker);
+		seal_block::<T>();
+		let at = frame_system::Pallet::<T>::block_number() - One::one();
+		let payload = Pallet::<T>::heartbeat_payload(&scene.worker, at).expect("the block is known");
+		let signature = scene.key.sign(&payload.0).expect("the key was just made");
+		#[block]
+		{
+			assert!(Pallet::<T>::authorize_heartbeat(&scene.worker, at, &signature).is_ok());
 		}
 	}
 

@@ -11,6 +11,7 @@
 //! - **Coverage**: what the requester stands to lose by a wrong answer; it pays for it, per block.
 //! - **Commitment**: the worker's answer, signed by its service key over the claim hash.
 //! - **Window**: the blocks in which the commitment can be challenged. Then it settles, with no further extrinsic.
+//! - **Heartbeat**: a worker's word that it and its engine are there, signed by its service key over the hash of a recent block.
 //!
 //! ## Scenarios
 //!
@@ -44,6 +45,7 @@ mod agenda;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
 mod claims;
+mod heartbeat;
 mod lifecycle;
 #[cfg(test)]
 mod mock;
@@ -54,6 +56,7 @@ pub mod traits;
 mod types;
 pub mod weights;
 
+pub use heartbeat::HEARTBEAT_FRESH;
 pub use types::*;
 pub use weights::WeightInfo;
 
@@ -294,6 +297,11 @@ pub mod pallet {
 			worker: T::AccountId,
 			/// What its service key signed.
 			claim: ClaimHash,
+		},
+		/// A worker said that it is there.
+		Heartbeat {
+			/// Who it is.
+			worker: T::AccountId,
 		},
 		/// Nobody answered. The requester has its escrow back.
 		Expired {
@@ -556,6 +564,28 @@ pub mod pallet {
 		}
 
 		// Index 4 is kept for a sealed commit: a hash of output root, worker and salt first, the output later.
+
+		/// Says that a worker is there, so that it earns emission for its stake.
+		///
+		/// Sent by the worker's node while its engine is ready, and signed by its service key over the hash of block `at`, one of
+		/// the last [`HEARTBEAT_FRESH`]; free. It is refused while the last one still has more than half of its life before it.
+		#[pallet::call_index(5)]
+		#[pallet::weight(T::WeightInfo::heartbeat())]
+		#[pallet::weight_of_authorize(T::WeightInfo::authorize_heartbeat())]
+		#[pallet::authorize(|_source, worker, at, signature| {
+			Self::authorize_heartbeat(worker, *at, signature).map(|valid| (valid, Weight::zero()))
+		})]
+		pub fn heartbeat(
+			origin: OriginFor<T>,
+			worker: T::AccountId,
+			_at: BlockNumberFor<T>,
+			_signature: ServiceSignature,
+		) -> DispatchResult {
+			ensure_authorized(origin)?;
+			T::Rewards::note_heartbeat(&worker);
+			Self::deposit_event(Event::Heartbeat { worker });
+			Ok(())
+		}
 	}
 
 	#[pallet::view_functions]

@@ -109,6 +109,8 @@ pub(crate) struct MockWorker {
 	pub(crate) slashed: Balance,
 	pub(crate) faults: u32,
 	pub(crate) suspended: bool,
+	pub(crate) heartbeat_due: bool,
+	pub(crate) heartbeats: u32,
 }
 
 thread_local! {
@@ -297,6 +299,19 @@ impl Rewards<AccountId, Balance, RuntimeHoldReason> for TestRewards {
 			Fault::Declined => 1,
 		};
 		worker(*who, |w| w.faults += weight);
+	}
+	fn heartbeat_due(who: &AccountId) -> bool {
+		worker(*who, |w| w.heartbeat_due)
+	}
+	fn note_heartbeat(who: &AccountId) {
+		worker(*who, |w| {
+			w.heartbeats += 1;
+			w.heartbeat_due = false;
+		});
+	}
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_heartbeat(_: &AccountId) {
+		unimplemented!("benchmarks run on the real runtime")
 	}
 }
 

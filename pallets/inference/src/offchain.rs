@@ -33,7 +33,7 @@ use sp_runtime::{
 	BoundedVec, RuntimeAppPublic,
 };
 
-const LOG: &str = "assay::worker";
+pub(crate) const LOG: &str = "assay::worker";
 /// Only one run at a time serves jobs: answers of slow engines are collected by a later one.
 const LOCK_KEY: &[u8] = b"assay/offchain/worker/lock";
 /// Remembers which answers were sent, and when.
@@ -72,6 +72,7 @@ impl<T: Config> Pallet<T> {
 		for key in ServiceKey::all() {
 			if let Some(worker) = T::Workers::worker_of(&key) {
 				Self::serve(now, engine, &key, &worker, &mut sent, &mut open);
+				Self::send_heartbeat(now, engine, &key, &worker);
 			}
 		}
 		sent.retain(|handled, _| open.contains(handled));

@@ -146,4 +146,12 @@ pub trait Rewards<AccountId, Balance, Reason> {
 	) -> Result<Shares<Balance>, DispatchError>;
 	/// Notes a failing of a worker.
 	fn note_fault(worker: &AccountId, fault: Fault);
+	/// Whether it is time for a worker to say that it is there. It must not be for more than [`crate::HEARTBEAT_FRESH`] blocks
+	/// after it was noted.
+	fn heartbeat_due(worker: &AccountId) -> bool;
+	/// Notes that a worker is there.
+	fn note_heartbeat(worker: &AccountId);
+	/// Makes the heartbeat of a worker due, and as costly as it can be.
+	#[cfg(feature = "runtime-benchmarks")]
+	fn benchmark_heartbeat(worker: &AccountId);
 }

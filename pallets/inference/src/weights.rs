@@ -16,6 +16,10 @@ pub trait WeightInfo {
 	fn commit(n: u32) -> Weight;
 	/// The checks before an answer of `n` bytes.
 	fn authorize_commit(n: u32) -> Weight;
+	/// A heartbeat.
+	fn heartbeat() -> Weight;
+	/// The checks before a heartbeat.
+	fn authorize_heartbeat() -> Weight;
 	/// The way to the next task.
 	fn next_task() -> Weight;
 	/// A look at a task that has nothing left to do, and its removal.
@@ -50,6 +54,12 @@ impl WeightInfo for () {
 	}
 	fn authorize_commit(n: u32) -> Weight {
 		Self::request(n)
+	}
+	fn heartbeat() -> Weight {
+		Weight::from_parts(1_000, 100)
+	}
+	fn authorize_heartbeat() -> Weight {
+		Weight::from_parts(1_000, 100)
 	}
 	fn next_task() -> Weight {
 		Weight::from_parts(10, 1)

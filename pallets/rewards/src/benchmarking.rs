@@ -25,7 +25,7 @@ fn fill_eras<T: Config>() -> EraIndex {
 }
 
 /// A worker whose ledger has an entry for every era that is kept, and for one that is not any more.
-fn full_ledger<T: Config>(who: &T::AccountId, current: EraIndex, stake: u128) {
+pub(crate) fn full_ledger<T: Config>(who: &T::AccountId, current: EraIndex, stake: u128) {
 	let oldest = current.saturating_sub(T::HistoryDepth::get());
 	let entries = (oldest.saturating_sub(1)..current).map(|era| Entry {
 		era,
@@ -34,11 +34,22 @@ fn full_ledger<T: Config>(who: &T::AccountId, current: EraIndex, stake: u128) {
 			since: Eras::<T>::get(era).map_or(BlockNumberFor::<T>::from(0u32), |info| info.started_at),
 			points: 0,
 		},
+		proven: 0,
+		live_until: Pallet::<T>::lifetime_from(frame_system::Pallet::<T>::block_number()),
 		faults: Permill::zero(),
 		paid: false,
 	});
 	let entries = BoundedVec::truncate_from(entries.collect());
-	Ledgers::<T>::insert(who, Ledger { base: stake, entries });
+	Ledgers::<T>::insert(who, Ledger { base: stake, base_live_until: BlockNumberFor::<T>::from(0u32), entries });
+}
+
+impl<T: Config> Pallet<T> {
+	/// A worker with as long a ledger as there can be, and a heartbeat that is due.
+	pub fn benchmark_heartbeat(worker: &T::AccountId) {
+		full_ledger::<T>(worker, CurrentEra::<T>::get().index.saturating_add(T::HistoryDepth::get()), 1_000_000);
+		let now = frame_system::Pallet::<T>::block_number();
+		frame_system::Pallet::<T>::set_block_number(now.saturating_add(T::HeartbeatLifetime::get()));
+	}
 }
 
 #[benchmarks]

@@ -9,6 +9,8 @@
 //! - *Emission*: what is minted for one era at most. `EmissionTotal` over `EmissionEras` eras, then nothing.
 //! - *Active stake*: the stake of a worker that works, as told by [`Pallet::set_active_stake`].
 //! - *Points*: active stake times the blocks for which it was that.
+//! - *Heartbeat*: a worker's word that it is there. It is *live* for `HeartbeatLifetime` blocks from it on.
+//! - *Proven points*: the points of the blocks in which the worker was live.
 //! - *Fault*: something that lowers a worker's availability in the era in which it happened.
 //! - *Ledger*: the active stake of one worker, era by era.
 //!
@@ -23,14 +25,16 @@
 //!
 //! 1. Charlie has 1,000 OPG of active stake through the whole era; Eve has 3,000 through its second half. Charlie has
 //!    1,000 points per block of the era, Eve 1,500.
-//! 2. Eve misses one deadline, which costs her 25 % of what she earns in that era.
-//! 3. The era ends by itself. Anyone calls `payout_era` for either of them: Charlie gets 40 % of the emission, Eve 60 %
-//!    less a quarter. That quarter is never minted.
+//! 2. Eve misses one deadline, which costs her 25 % of what she earns in that era. Charlie's node is down for a tenth of
+//!    the era: no heartbeat tells that he is there, and his proven points are 900 per block of the era.
+//! 3. The era ends by itself. Anyone calls `payout_era` for either of them: Charlie gets 36 % of the emission, Eve 60 %
+//!    less a quarter. What is missing is never minted: nobody gains by another's failing.
 //! 4. What is not asked for within `HistoryDepth` eras is never minted, either.
 //!
 //! ## Emission
 //!
-//! Emission is paid by stake and availability. No formula of this pallet's emission reads a fee or a number of jobs: trading
+//! Emission is paid by stake and availability: the proven points of a worker over the points of all, less its faults.
+//! A newcomer is live for the lifetime of a heartbeat at first. No formula of this pallet's emission reads a fee or a number of jobs: trading
 //! with oneself must not pay. It is off unless the genesis says otherwise; the schedule counts only eras for which it is on.
 //!
 //! Nothing is done for each worker when an era ends. A ledger has an entry for an era only if something happened to the
@@ -42,6 +46,7 @@
 //! - What was minted for an era is at most its emission, and what was minted in all is at most the schedule so far.
 //! - The total active stake is the sum over all ledgers, and so are the points of the era that is on.
 //! - The points of an era that is over and kept are the sum over all ledgers.
+//! - No points are proven that were not earned, and nobody is live for longer than a heartbeat lasts.
 //! - The entries of a ledger are listed oldest first, once for each era.
 //! - The eras that are kept are the last `HistoryDepth`.
 
@@ -51,6 +56,7 @@ extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
+pub mod migrations;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
@@ -88,12 +94,12 @@ pub mod pallet {
 	use frame_system::pallet_prelude::*;
 	use sp_runtime::{
 		helpers_128bit::multiply_by_rational_with_rounding,
-		traits::{AccountIdConversion, Zero},
+		traits::{AccountIdConversion, One, Zero},
 		FixedPointNumber, FixedU128, Permill, Rounding, SaturatedConversion, Saturating, TokenError,
 	};
 
 	/// The in-code storage version.
-	const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+	const STORAGE_VERSION: StorageVersion = StorageVersion::new(2);
 
 	/// The most ledgers that are swept in one block, however much weight is left.
 	const MAX_SWEPT_PER_BLOCK: u32 = 16;
@@ -145,6 +151,10 @@ pub mod pallet {
 		/// The number of eras after which what was not asked for is forgotten.
 		#[pallet::constant]
 		type HistoryDepth: Get<u32>;
+
+		/// The blocks for which a worker is live from a heartbeat on.
+		#[pallet::constant]
+		type HeartbeatLifetime: Get<BlockNumberFor<Self>>;
 
 		/// What a missed deadline costs of what is earned in the era.
 		#[pallet::constant]
@@ -290,6 +300,7 @@ pub mod pallet {
 			assert!(!T::BurnShare::get().is_zero(), "BurnShare is zero: paying oneself would be free");
 			assert!(!T::EraLength::get().is_zero(), "EraLength is zero: no era would ever be on");
 			assert!(T::EmissionEras::get() > 0, "EmissionEras is zero: the schedule has no end");
+			assert!(T::HeartbeatLifetime::get() > One::one(), "HeartbeatLifetime is too short: nobody would be live");
 			assert!(T::HistoryDepth::get() > 0, "HistoryDepth is zero: no era could be paid");
 			assert!(T::HistoryDepth::get() < u32::MAX, "HistoryDepth leaves no room for the era that is on");
 		}
@@ -333,13 +344,19 @@ pub mod pallet {
 		}
 
 		/// What active stake earns by emission in a year of 365 days, as a share of it, if all goes on as it is: this era's
-		/// emission, the active stake of this moment, no faults, nothing restaked. An estimate and no promise. Fees come on
+		/// emission, the active stake of this moment, always live, no faults, nothing restaked. An estimate and no promise. Fees come on
 		/// top, and a delegator's commission goes off. `None` while no stake is active.
 		pub fn apy_estimate() -> Option<FixedU128> {
 			let era: u128 = T::EraLength::get().saturated_into();
 			let eras = FixedU128::checked_from_rational(u128::from(DAYS).saturating_mul(365), era)?;
 			let each = FixedU128::checked_from_rational(Self::next_emission(), TotalStake::<T>::get().stake)?;
 			Some(each.saturating_mul(eras))
+		}
+
+		/// Until the beginning of which block a worker is live: from then on it earns nothing before its next heartbeat. `None` if
+		/// it has no active stake.
+		pub fn live_until(worker: T::AccountId) -> Option<BlockNumberFor<T>> {
+			Ledgers::<T>::get(worker).filter(|ledger| ledger.stake() > 0).map(|ledger| ledger.live_until())
 		}
 
 		/// The eras for which a worker can be paid now, and how much, in planck, shared with its delegators or not.
@@ -416,12 +433,43 @@ pub mod pallet {
 		/// The active stake of a worker is `stake` planck from now on.
 		pub fn set_active_stake(who: &T::AccountId, stake: Balance) {
 			let now = frame_system::Pallet::<T>::block_number();
-			let former = Ledgers::<T>::get(who).unwrap_or_default().stake();
-			Self::change_ledger(who, |entry| entry.accrual.change(stake, now));
+			let known = Ledgers::<T>::get(who);
+			let newcomer = known.is_none();
+			let former = known.unwrap_or_default().stake();
+			Self::change_ledger(who, |entry| {
+				entry.change(stake, now);
+				if newcomer {
+					entry.live_until = Self::lifetime_from(now);
+				}
+			});
 			TotalStake::<T>::mutate(|total| {
 				let sum = total.stake.saturating_sub(former).saturating_add(stake);
 				total.change(sum, now);
 			});
+		}
+
+		/// Whether a heartbeat of a worker would tell something: it has active stake, and half of the last one's lifetime is over.
+		pub fn heartbeat_due(who: &T::AccountId) -> bool {
+			let now = frame_system::Pallet::<T>::block_number();
+			let half = T::HeartbeatLifetime::get() / 2u32.into();
+			Self::live_until(who.clone()).is_some_and(|until| until <= now.saturating_add(half))
+		}
+
+		/// A worker is there: it is live from now on, for the lifetime of a heartbeat.
+		pub fn note_heartbeat(who: &T::AccountId) {
+			let now = frame_system::Pallet::<T>::block_number();
+			// Without a ledger it earns nothing in any case.
+			if Ledgers::<T>::contains_key(who) {
+				Self::change_ledger(who, |entry| {
+					entry.change(entry.accrual.stake, now);
+					entry.live_until = Self::lifetime_from(now);
+				});
+			}
+		}
+
+		/// Until when a heartbeat in block `now` lasts.
+		pub(crate) fn lifetime_from(now: BlockNumberFor<T>) -> BlockNumberFor<T> {
+			now.saturating_add(T::HeartbeatLifetime::get())
 		}
 
 		/// Pay a worker what it earned in all eras that are over and kept. It stays claimable if its account cannot take it.
@@ -516,11 +564,11 @@ pub mod pallet {
 
 		/// What a worker earned in an era that is over, paid or not.
 		fn earned(entry: &Entry<BlockNumberFor<T>>, info: &EraInfoOf<T>) -> Balance {
-			let points = entry.accrual.points_at(info.ended_at);
-			if points == 0 {
+			let proven = entry.proven_at(info.ended_at);
+			if proven == 0 {
 				return 0;
 			}
-			let share = multiply_by_rational_with_rounding(info.emission, points, info.total_points, Rounding::Down);
+			let share = multiply_by_rational_with_rounding(info.emission, proven, info.total_points, Rounding::Down);
 			let available = Permill::one().saturating_sub(entry.faults);
 			let amount = available.mul_floor(share.unwrap_or(0));
 			// The shares of all workers add up to the emission at most. The bound holds even if points saturated.

@@ -68,6 +68,8 @@ parameter_types! {
 	pub const TreasuryId: PalletId = PalletId(*b"assay/tr");
 	pub const MissedDeadlineFault: Permill = Permill::from_percent(25);
 	pub const DeclinedFault: Permill = Permill::from_percent(5);
+	/// For ever, unless a test says otherwise.
+	pub static HeartbeatLifetime: u32 = u32::MAX / 2;
 }
 
 /// Gives every worker what it earned, but a quarter of what Ferdie earns to Gina, who stands behind him.
@@ -99,6 +101,7 @@ impl Config for Test {
 	type EmissionTotal = ConstU128<EMISSION_TOTAL>;
 	type EmissionEras = ConstU32<EMISSION_ERAS>;
 	type HistoryDepth = ConstU32<HISTORY_DEPTH>;
+	type HeartbeatLifetime = HeartbeatLifetime;
 	type MissedDeadlineFault = MissedDeadlineFault;
 	type DeclinedFault = DeclinedFault;
 	type WeightInfo = ();

@@ -22,6 +22,13 @@ impl<T: Config> Pallet<T> {
 			points = points.saturating_add(ledger.entry(index, started_at).accrual.points_at(now));
 			let ordered = ledger.entries.windows(2).all(|pair| matches!(pair, [a, b] if a.era < b.era));
 			ensure!(ordered, "the entries of a ledger are not listed oldest first");
+			for entry in &ledger.entries {
+				ensure!(entry.proven <= entry.accrual.points, "points are proven that were not earned");
+				ensure!(
+					entry.live_until <= Self::lifetime_from(now),
+					"a worker is live for longer than a heartbeat lasts"
+				);
+			}
 			ensure!(ledger.entries.iter().all(|entry| entry.era <= index), "a ledger has an entry of an era to come");
 		}
 		let total = TotalStake::<T>::get();

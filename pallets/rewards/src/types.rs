@@ -105,17 +105,35 @@ impl<BlockNumber: AtLeast32BitUnsigned + Copy> Accrual<BlockNumber> {
 	}
 }
 
-/// One era in the ledger of a worker: one in which its stake changed, it was at fault, or it was paid for.
+/// One era in the ledger of a worker: one in which its stake changed, it sent a heartbeat, was at fault, or was paid for.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
 pub struct Entry<BlockNumber> {
 	/// The era.
 	pub era: EraIndex,
 	/// Its stake in that era.
 	pub accrual: Accrual<BlockNumber>,
+	/// Those points of the accrual that it earned while it was live.
+	pub proven: Points,
+	/// Until the beginning of which block it is live, as far as was known at the end of this entry.
+	pub live_until: BlockNumber,
 	/// The share of the era's emission that it lost through faults.
 	pub faults: Permill,
 	/// Whether its emission was paid.
 	pub paid: bool,
+}
+
+impl<BlockNumber: AtLeast32BitUnsigned + Copy> Entry<BlockNumber> {
+	/// The points earned while it was live by the beginning of block `now`.
+	pub fn proven_at(&self, now: BlockNumber) -> Points {
+		let blocks: u128 = self.live_until.min(now).saturating_sub(self.accrual.since).saturated_into();
+		self.proven.saturating_add(self.accrual.stake.saturating_mul(blocks))
+	}
+
+	/// Book what was earned by the beginning of block `now` and go on with `stake`.
+	pub fn change(&mut self, stake: Balance, now: BlockNumber) {
+		self.proven = self.proven_at(now);
+		self.accrual.change(stake, now);
+	}
 }
 
 /// The active stake of a worker through the eras that are not forgotten yet.
@@ -125,18 +143,20 @@ pub struct Entry<BlockNumber> {
 #[scale_info(skip_type_params(Bound))]
 pub struct Ledger<BlockNumber, Bound>
 where
-	BlockNumber: Clone + PartialEq + Eq + core::fmt::Debug,
+	BlockNumber: Clone + Default + PartialEq + Eq + core::fmt::Debug,
 	Bound: Get<u32>,
 {
 	/// The stake at the beginning of the first entry, in planck.
 	pub base: Balance,
+	/// Until the beginning of which block the worker is live, as was known at the beginning of the first entry.
+	pub base_live_until: BlockNumber,
 	/// The entries, oldest first. In an era without one, the stake is that of the entry before, or `base`.
 	pub entries: BoundedVec<Entry<BlockNumber>, Bound>,
 }
 
 impl<BlockNumber, Bound> Ledger<BlockNumber, Bound>
 where
-	BlockNumber: AtLeast32BitUnsigned + Copy + core::fmt::Debug,
+	BlockNumber: AtLeast32BitUnsigned + Copy + Default + core::fmt::Debug,
 	Bound: Get<u32>,
 {
 	/// The stake now.
@@ -144,20 +164,24 @@ where
 		self.entries.last().map_or(self.base, |entry| entry.accrual.stake)
 	}
 
-	/// The stake at the beginning of an era that has no entry.
-	fn stake_before(&self, era: EraIndex) -> Balance {
+	/// Until the beginning of which block the worker is live, as far as is known now.
+	pub fn live_until(&self) -> BlockNumber {
+		self.entries.last().map_or(self.base_live_until, |entry| entry.live_until)
+	}
+
+	/// The stake at the beginning of an era that has no entry, and until when the worker was known to be live then.
+	fn before(&self, era: EraIndex) -> (Balance, BlockNumber) {
 		let before = self.entries.iter().rev().find(|entry| entry.era < era);
-		before.map_or(self.base, |entry| entry.accrual.stake)
+		before.map_or((self.base, self.base_live_until), |entry| (entry.accrual.stake, entry.live_until))
 	}
 
 	/// The entry of an era, or what it would be if the ledger had one.
 	pub fn entry(&self, era: EraIndex, started_at: BlockNumber) -> Entry<BlockNumber> {
 		let found = self.entries.iter().find(|entry| entry.era == era).cloned();
-		found.unwrap_or_else(|| Entry {
-			era,
-			accrual: Accrual { stake: self.stake_before(era), since: started_at, points: 0 },
-			faults: Permill::zero(),
-			paid: false,
+		found.unwrap_or_else(|| {
+			let (stake, live_until) = self.before(era);
+			let accrual = Accrual { stake, since: started_at, points: 0 };
+			Entry { era, accrual, proven: 0, live_until, faults: Permill::zero(), paid: false }
 		})
 	}
 
@@ -177,7 +201,7 @@ where
 
 	/// Drop the entries of eras before `oldest`.
 	pub fn forget(&mut self, oldest: EraIndex) {
-		self.base = self.stake_before(oldest);
+		(self.base, self.base_live_until) = self.before(oldest);
 		self.entries.retain(|entry| entry.era >= oldest);
 	}
 

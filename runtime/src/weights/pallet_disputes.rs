@@ -246,6 +246,8 @@ impl<T: frame_system::Config> pallet_disputes::WeightInfo for WeightInfo<T> {
 			.saturating_add(Weight::from_parts(47, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(19))
 			.saturating_add(T::DbWeight::get().writes(15))
+			// Delegators and what they share: an estimate, until `scripts/weights` is run.
+			.saturating_add(T::DbWeight::get().reads_writes(5, 5))
 	}
 	/// Storage: `Disputes::Disputes` (r:1 w:1)
 	/// Proof: `Disputes::Disputes` (`max_values`: None, `max_size`: Some(241), added: 2716, mode: `MaxEncodedLen`)
@@ -292,6 +294,8 @@ impl<T: frame_system::Config> pallet_disputes::WeightInfo for WeightInfo<T> {
 			.saturating_add(Weight::from_parts(0, 11136))
 			.saturating_add(T::DbWeight::get().reads(19))
 			.saturating_add(T::DbWeight::get().writes(15))
+			// Delegators and what they share: an estimate, until `scripts/weights` is run.
+			.saturating_add(T::DbWeight::get().reads_writes(5, 5))
 	}
 	/// Storage: `Disputes::Disputes` (r:1 w:0)
 	/// Proof: `Disputes::Disputes` (`max_values`: None, `max_size`: Some(241), added: 2716, mode: `MaxEncodedLen`)

@@ -84,6 +84,17 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 			.saturating_add(T::DbWeight::get().reads(2))
 			.saturating_add(T::DbWeight::get().writes(3))
 	}
+	fn heartbeat() -> Weight {
+		Weight::from_parts(108_109_000, 0)
+			.saturating_add(Weight::from_parts(0, 11136))
+			.saturating_add(T::DbWeight::get().reads(7))
+			.saturating_add(T::DbWeight::get().writes(8))
+	}
+	fn authorize_heartbeat() -> Weight {
+		Weight::from_parts(73_276_000, 0)
+			.saturating_add(Weight::from_parts(0, 6028))
+			.saturating_add(T::DbWeight::get().reads(4))
+	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
 	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(453), added: 2928, mode: `MaxEncodedLen`)
 	/// Storage: `Workers::Services` (r:1 w:1)
@@ -111,6 +122,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 			.saturating_add(Weight::from_parts(0, 11136))
 			.saturating_add(T::DbWeight::get().reads(7))
 			.saturating_add(T::DbWeight::get().writes(8))
+			// Delegators and what they share: an estimate, until `scripts/weights` is run.
+			.saturating_add(T::DbWeight::get().reads_writes(5, 5))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:0)
 	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(453), added: 2928, mode: `MaxEncodedLen`)
@@ -259,6 +272,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 			.saturating_add(Weight::from_parts(0, 11136))
 			.saturating_add(T::DbWeight::get().reads(11))
 			.saturating_add(T::DbWeight::get().writes(11))
+			// Delegators and what they share: an estimate, until `scripts/weights` is run.
+			.saturating_add(T::DbWeight::get().reads_writes(5, 5))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
 	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(453), added: 2928, mode: `MaxEncodedLen`)
@@ -281,6 +296,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 			.saturating_add(Weight::from_parts(0, 8799))
 			.saturating_add(T::DbWeight::get().reads(7))
 			.saturating_add(T::DbWeight::get().writes(7))
+			// Delegators and what they share: an estimate, until `scripts/weights` is run.
+			.saturating_add(T::DbWeight::get().reads_writes(5, 5))
 	}
 	/// Storage: `Inference::Jobs` (r:1 w:1)
 	/// Proof: `Inference::Jobs` (`max_values`: None, `max_size`: Some(453), added: 2928, mode: `MaxEncodedLen`)
@@ -311,6 +328,8 @@ impl<T: frame_system::Config> pallet_inference::WeightInfo for WeightInfo<T> {
 			.saturating_add(Weight::from_parts(0, 11136))
 			.saturating_add(T::DbWeight::get().reads(11))
 			.saturating_add(T::DbWeight::get().writes(11))
+			// Delegators and what they share: an estimate, until `scripts/weights` is run.
+			.saturating_add(T::DbWeight::get().reads_writes(5, 5))
 	}
 	/// Storage: `Inference::Results` (r:0 w:1)
 	/// Proof: `Inference::Results` (`max_values`: None, `max_size`: Some(130254), added: 132729, mode: `MaxEncodedLen`)

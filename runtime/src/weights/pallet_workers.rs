@@ -90,6 +90,8 @@ impl<T: frame_system::Config> pallet_workers::WeightInfo for WeightInfo<T> {
 			.saturating_add(Weight::from_parts(0, 3752))
 			.saturating_add(T::DbWeight::get().reads(2))
 			.saturating_add(T::DbWeight::get().writes(3))
+			// Stake that begins to work: an estimate, until `scripts/weights` is run.
+			.saturating_add(T::DbWeight::get().reads_writes(4, 2))
 	}
 	/// Storage: `Workers::Workers` (r:1 w:0)
 	/// Proof: `Workers::Workers` (`max_values`: None, `max_size`: Some(287), added: 2762, mode: `MaxEncodedLen`)
@@ -116,6 +118,8 @@ impl<T: frame_system::Config> pallet_workers::WeightInfo for WeightInfo<T> {
 			.saturating_add(Weight::from_parts(0, 11136))
 			.saturating_add(T::DbWeight::get().reads(8))
 			.saturating_add(T::DbWeight::get().writes(5))
+			// A full list, of which one has to go: an estimate, until `scripts/weights` is run.
+			.saturating_add(T::DbWeight::get().reads_writes(258, 4))
 	}
 	/// Storage: `Workers::Workers` (r:1 w:0)
 	/// Proof: `Workers::Workers` (`max_values`: None, `max_size`: Some(287), added: 2762, mode: `MaxEncodedLen`)

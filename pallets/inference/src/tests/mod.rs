@@ -3,6 +3,7 @@
 mod answering;
 mod convicting;
 mod expiry;
+mod heartbeats;
 mod offchain;
 mod random;
 mod requesting;

@@ -3,7 +3,9 @@
 mod emission;
 mod faults;
 mod fees;
+mod heartbeats;
 mod history;
+mod migration;
 mod random;
 
 use crate::{mock::*, types::*, CurrentEra, EmittedEras, Eras, Error, Event, Ledgers, SweepCursor, TotalMinted};

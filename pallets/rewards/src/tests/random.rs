@@ -1,34 +1,29 @@
 //! Random stakes, fees, faults and payouts, with every invariant checked after each.
 
 use super::*;
-
-/// A small generator (xorshift), so that the test is the same everywhere.
-struct Random(u64);
-
-impl Random {
-	fn below(&mut self, bound: u64) -> u64 {
-		self.0 ^= self.0 << 13;
-		self.0 ^= self.0 >> 7;
-		self.0 ^= self.0 << 17;
-		self.0 % bound
-	}
-}
+use assay_semantics::testing::Rng;
 
 #[test]
 fn issuance_should_change_by_what_is_minted_and_burned_when_calls_are_random() {
 	for seed in 1..=4 {
 		ExtBuilder::default().with_emission().build_and_execute(|| {
-			let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (seed << 32));
+			let mut random = Rng(0x9E37_79B9_7F4A_7C15 ^ (seed << 32));
+			HeartbeatLifetime::set(5);
 			let mut issuance = Balances::total_issuance();
 			let (mut burned, mut payouts) = (0, 0);
 			for _ in 0..2_500 {
 				run_to(System::block_number() + (random.below(4) / 3) as u32);
 				let who = random.below(13) + 1;
-				match random.below(6) {
+				match random.below(7) {
 					0 | 1 => Rewards::set_active_stake(&who, random.below(1_000).into()),
 					2 => {
 						let fault = [Fault::MissedDeadline, Fault::Declined][random.below(2) as usize];
 						Rewards::note_fault(&who, fault);
+					}
+					6 => {
+						let due = Rewards::heartbeat_due(&who);
+						Rewards::note_heartbeat(&who);
+						assert!(!due || !Rewards::heartbeat_due(&who));
 					}
 					3 => {
 						let era = (CurrentEra::<Test>::get().index + 1).saturating_sub(random.below(6) as u32);
