@@ -92,7 +92,7 @@ fn register(header: ModelHeader) -> ModelId {
 	id
 }
 
-/// Bonds `count` workers that serve `model`; the last one has the given key. Returns the last one.
+/// Bonds `count` workers that serve `model`, each with a delegator; the last one has the given key. Returns the last one.
 pub(crate) fn bond_workers(model: &ModelId, count: u32, key: ServiceKey) -> AccountId {
 	let mut last = account(1);
 	for number in 0..count {
@@ -112,7 +112,12 @@ pub(crate) fn bond_workers(model: &ModelId, count: u32, key: ServiceKey) -> Acco
 			coverage_price: Perbill::from_parts(1),
 			min_deadline: 1,
 		};
-		Workers::serve_model(origin, *model, terms).expect("the model is active");
+		Workers::serve_model(origin.clone(), *model, terms).expect("the model is active");
+		Workers::set_commission(origin, Perbill::from_percent(10)).expect("it is a worker");
+		let delegator = account(2_000_000 + number);
+		let _ = Balances::mint_into(&delegator, 1_000_000 * OPG);
+		let origin = RuntimeOrigin::signed(delegator);
+		Workers::delegate(origin, last.clone(), 5_000 * OPG).expect("the worker takes delegations");
 	}
 	last
 }

@@ -77,7 +77,12 @@ impl frame_system::Config for Runtime {
 }
 
 /// What this version changes of the state that an earlier one left.
-type Migrations = (pallet_workers::migrations::MigrateV1ToV2<Runtime>,);
+type Migrations = (
+	// Before workers, which tell it of a change.
+	pallet_rewards::migrations::MigrateV1ToV2<Runtime>,
+	pallet_workers::migrations::MigrateV1ToV2<Runtime>,
+	consensus::LimitCandidates,
+);
 
 impl pallet_timestamp::Config for Runtime {
 	type Moment = u64;
@@ -169,7 +174,7 @@ pub enum ProxyType {
 	/// Run a worker, but not take its stake out.
 	#[codec(index = 2)]
 	Operator,
-	/// Bond, nominate, validate, set session keys, delegate to workers; what is unbonded stays on the account.
+	/// Bond more, nominate, validate, set session keys; what is unbonded stays on the account, and rewards go where they went.
 	#[codec(index = 3)]
 	Staking,
 	/// Vote in the council.
@@ -199,10 +204,14 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
 					_ => false,
 				}
 			}
-			Self::Staking => matches!(
-				call,
-				RuntimeCall::Staking(_) | RuntimeCall::Session(_) | RuntimeCall::VoterList(_) | RuntimeCall::Utility(_)
-			),
+			Self::Staking => match call {
+				RuntimeCall::Staking(call) => {
+					use pallet_staking::Call;
+					!matches!(call, Call::bond { .. } | Call::set_payee { .. } | Call::update_payee { .. })
+				}
+				RuntimeCall::Session(_) | RuntimeCall::VoterList(_) | RuntimeCall::Utility(_) => true,
+				_ => false,
+			},
 			Self::Governance => matches!(call, RuntimeCall::Council(_) | RuntimeCall::Utility(_)),
 		}
 	}
@@ -302,8 +311,6 @@ impl pallet_workers::Config for Runtime {
 	type SuspensionBlocks = ConstU32<DAYS>;
 	type DelegationId = DelegationPallet;
 	type MinDelegation = ConstU128<{ 10 * OPG }>;
-	// Half of a bond is the worker's own. That is the share of it which exceeds fee and coverage: a lie costs the liar itself
-	// more than it can gain, whoever else pays for it.
 	type MaxLeverage = ConstU32<1>;
 	type MaxSlashRecords = ConstU32<16>;
 	type WeightInfo = weights::pallet_workers::WeightInfo<Runtime>;
@@ -322,6 +329,7 @@ impl pallet_rewards::Config for Runtime {
 	// 96 months of 30.4375 days, in hours.
 	type EmissionEras = ConstU32<70_128>;
 	type HistoryDepth = ConstU32<168>;
+	type HeartbeatLifetime = ConstU32<{ 10 * MINUTES }>;
 	type MissedDeadlineFault = MissedDeadlineFault;
 	type DeclinedFault = DeclinedFault;
 	type WeightInfo = weights::pallet_rewards::WeightInfo<Runtime>;

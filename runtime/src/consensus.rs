@@ -15,7 +15,7 @@ use frame_support::{
 	traits::{
 		fungible::{Inspect, Mutate},
 		tokens::{Fortitude, Precision, Preservation},
-		ConstBool, ConstU128, ConstU32, ConstU64, Get, Nothing,
+		ConstBool, ConstU128, ConstU32, ConstU64, Get, Nothing, OnRuntimeUpgrade,
 	},
 	weights::Weight,
 	PalletId,
@@ -36,8 +36,8 @@ use sp_staking::{
 const MAX_VALIDATORS: u32 = 100;
 /// The most voters of an election: nominators and validators, those with the most stake first.
 const MAX_VOTERS: u32 = 2_000;
-/// The most candidates of an election.
-const MAX_CANDIDATES: u32 = 200;
+/// The most candidates of an election. No more may stand: with one more than can be elected from, there would be no election.
+pub const MAX_CANDIDATES: u32 = 200;
 /// For how many eras stake of validators and nominators stays at stake after it is unbonded: a week at the usual pace.
 const BONDING_ERAS: EraIndex = 168;
 
@@ -47,6 +47,18 @@ pub const BABE_GENESIS_EPOCH_CONFIG: sp_consensus_babe::BabeEpochConfiguration =
 		c: (1, 4),
 		allowed_slots: sp_consensus_babe::AllowedSlots::PrimaryAndSecondaryVRFSlots,
 	};
+
+/// Lets no more candidates stand than an election takes, on chains that began without that limit.
+pub struct LimitCandidates;
+
+impl OnRuntimeUpgrade for LimitCandidates {
+	fn on_runtime_upgrade() -> Weight {
+		pallet_staking::MaxValidatorsCount::<Runtime>::mutate(|most| {
+			*most = Some(most.unwrap_or(MAX_CANDIDATES).min(MAX_CANDIDATES));
+		});
+		<Runtime as frame_system::Config>::DbWeight::get().reads_writes(1, 1)
+	}
+}
 
 /// For how many slots an equivocation can be reported: for as long as stake can be taken for it.
 pub struct ReportLongevity;
@@ -120,8 +132,39 @@ impl pallet_session::historical::Config for Runtime {
 	type FullIdentificationOf = pallet_staking::UnitIdentificationOf<Self>;
 }
 
+parameter_types! {
+	/// Whether an offence is being punished for which staking would come too late.
+	pub storage LateOffence: bool = false;
+}
+
+/// The eras after which a slash is applied: none, where the time to cancel it is over.
+pub struct SlashDelay;
+
+impl Get<EraIndex> for SlashDelay {
+	fn get() -> EraIndex {
+		match LateOffence::get() {
+			true => 0,
+			false => SlashDeferEras::<Runtime>::get(),
+		}
+	}
+}
+
 /// Hands offences to staking. While slashing is disarmed they are told and cost nothing.
+///
+/// Staking applies a slash a fixed number of eras after the *offence*, in that era and in no other: an offence reported later than
+/// that would cost nothing, though the stake is still there. Such a one is punished at once.
 pub struct Punish;
+
+impl Punish {
+	/// Whether staking would put the slash for an offence in `session` into an era that is over.
+	fn is_late(session: SessionIndex) -> bool {
+		let eras = pallet_staking::BondedEras::<Runtime>::get();
+		let era = eras.iter().rev().find(|(_, start)| *start <= session).map(|(era, _)| *era);
+		let now = pallet_staking::ActiveEra::<Runtime>::get().map(|active| active.index);
+		let delay = SlashDeferEras::<Runtime>::get();
+		era.zip(now).is_some_and(|(era, now)| delay > 0 && era.saturating_add(delay).saturating_add(1) <= now)
+	}
+}
 
 impl OnOffenceHandler<AccountId, IdentificationTuple<Runtime>, Weight> for Punish {
 	fn on_offence(
@@ -130,7 +173,15 @@ impl OnOffenceHandler<AccountId, IdentificationTuple<Runtime>, Weight> for Punis
 		session: SessionIndex,
 	) -> Weight {
 		if Network::slashing_armed() {
-			return <Staking as OnOffenceHandler<_, _, _>>::on_offence(offenders, fractions, session);
+			let late = Self::is_late(session);
+			if late {
+				LateOffence::set(&true);
+			}
+			let weight = <Staking as OnOffenceHandler<_, _, _>>::on_offence(offenders, fractions, session);
+			if late {
+				frame_support::storage::unhashed::kill(&LateOffence::key());
+			}
+			return weight;
 		}
 		log::warn!(
 			target: "runtime::network",
@@ -243,7 +294,8 @@ impl pallet_staking::Config for Runtime {
 	type ElectionProvider = onchain::OnChainExecution<OnChainElection>;
 	type GenesisElectionProvider = onchain::OnChainExecution<OnChainElection>;
 	type NominationsQuota = pallet_staking::FixedNominationsQuota<16>;
-	type HistoryDepth = ConstU32<84>;
+	// Who had what at stake is known for as long as it can be taken.
+	type HistoryDepth = ConstU32<{ BONDING_ERAS + 1 }>;
 	type RewardRemainder = ();
 	type RuntimeEvent = RuntimeEvent;
 	// Burned, so that nobody gains by another's fault.
@@ -251,7 +303,7 @@ impl pallet_staking::Config for Runtime {
 	type Reward = ();
 	type SessionsPerEra = SessionsPerEra<Runtime>;
 	type BondingDuration = ConstU32<BONDING_ERAS>;
-	type SlashDeferDuration = SlashDeferEras<Runtime>;
+	type SlashDeferDuration = SlashDelay;
 	type AdminOrigin = Governors;
 	type SessionInterface = Self;
 	type EraPayout = PayFees;

@@ -1,6 +1,10 @@
 //! How a chain starts: the accounts, keys, models and workers of its first block.
 
-use crate::{consensus::BABE_GENESIS_EPOCH_CONFIG, opaque::SessionKeys, AccountId, Balance};
+use crate::{
+	consensus::{BABE_GENESIS_EPOCH_CONFIG, MAX_CANDIDATES},
+	opaque::SessionKeys,
+	AccountId, Balance,
+};
 use alloc::{
 	format,
 	string::{String, ToString},
@@ -159,7 +163,8 @@ fn testnet() -> Value {
 	let ours = json!({
 		"council": { "members": participants.council },
 		"network": { "slashingDisarmed": true },
-		"rewards": { "emissionEnabled": true },
+		// Not before something proves that an engine is there: a heartbeat proves a key.
+		"rewards": { "emissionEnabled": false },
 	});
 	merge(&mut genesis, ours);
 	genesis
@@ -193,6 +198,7 @@ fn genesis(validators: &[Validator], balances: Vec<(AccountId, Balance)>, pace: 
 		"staking": {
 			"validatorCount": validators.len().max(4),
 			"minimumValidatorCount": 1,
+			"maxValidatorCount": MAX_CANDIDATES,
 			"stakers": stakers,
 			"slashRewardFraction": Perbill::from_percent(10),
 			"minValidatorBond": MIN_VALIDATOR_BOND,

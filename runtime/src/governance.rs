@@ -12,7 +12,7 @@ use frame_support::{
 	PalletId,
 };
 use frame_system::{EnsureRoot, EnsureWithSuccess};
-use pallet_collective::{EnsureProportionAtLeast, Instance1, PrimeDefaultVote};
+use pallet_collective::{DefaultVote, EnsureProportionAtLeast, Instance1, MemberCount};
 use sp_runtime::{traits::IdentityLookup, Permill};
 
 /// The superuser, where there is one, or two thirds of the council.
@@ -27,6 +27,15 @@ parameter_types! {
 	pub const NoBurn: Permill = Permill::zero();
 }
 
+/// Who does not vote has not agreed, whatever a prime member thinks: two thirds are two thirds.
+pub struct SilenceIsNo;
+
+impl DefaultVote for SilenceIsNo {
+	fn default_vote(_prime: Option<bool>, _yes: MemberCount, _no: MemberCount, _all: MemberCount) -> bool {
+		false
+	}
+}
+
 impl pallet_collective::Config<Instance1> for Runtime {
 	type RuntimeOrigin = RuntimeOrigin;
 	type Proposal = RuntimeCall;
@@ -34,7 +43,7 @@ impl pallet_collective::Config<Instance1> for Runtime {
 	type MotionDuration = ConstU32<{ 7 * DAYS }>;
 	type MaxProposals = ConstU32<32>;
 	type MaxMembers = ConstU32<32>;
-	type DefaultVote = PrimeDefaultVote;
+	type DefaultVote = SilenceIsNo;
 	type WeightInfo = pallet_collective::weights::SubstrateWeight<Runtime>;
 	type SetMembersOrigin = Governors;
 	type MaxProposalWeight = MaxProposalWeight;

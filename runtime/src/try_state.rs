@@ -1,6 +1,6 @@
 //! The invariants of the whole state, for tests that bring the state of a live chain here.
 
-use crate::{Balances, Disputes, Inference, Models, Network, Rewards, Runtime, Workers};
+use crate::{consensus::MAX_CANDIDATES, Balances, Disputes, Inference, Models, Network, Rewards, Runtime, Workers};
 use frame_support::traits::fungible::InspectHold;
 use sp_runtime::TryRuntimeError;
 
@@ -21,8 +21,13 @@ pub fn check_invariants() -> Result<(), TryRuntimeError> {
 	Ok(())
 }
 
-/// What validators and nominators have at stake is held in full, and their ledgers add up.
+/// What validators and nominators have at stake is held in full, their ledgers add up, and an election takes all candidates.
 fn check_staking() -> Result<(), TryRuntimeError> {
+	let most = pallet_staking::MaxValidatorsCount::<Runtime>::get();
+	if most.is_none_or(|most| most > MAX_CANDIDATES) || pallet_staking::Validators::<Runtime>::count() > MAX_CANDIDATES
+	{
+		return Err("more candidates may stand than an election takes".into());
+	}
 	for (_, ledger) in pallet_staking::Ledger::<Runtime>::iter() {
 		let held = Balances::balance_on_hold(&pallet_staking::HoldReason::Staking.into(), &ledger.stash);
 		let unlocking = ledger.unlocking.iter().fold(0u128, |sum, chunk| sum.saturating_add(chunk.value));

@@ -150,9 +150,15 @@ mod benchmarks {
 	#[benchmark]
 	fn serve_model() {
 		let active = T::Models::make_active();
-		// It serves nothing yet: its stake becomes active, which costs more than a longer list.
+		// It serves nothing yet: its stake becomes active. And the list is full, so that one with less has to go.
 		let who = worker::<T>(1);
-		let others = (0..T::MaxServers::get().saturating_sub(1)).map(|i| account("server", i, 0)).collect::<Vec<_>>();
+		let others = (0..T::MaxServers::get()).map(|i| account("server", i, 0)).collect::<Vec<T::AccountId>>();
+		for other in &others {
+			let record = Worker::new(T::MinBond::get(), 0, BlockNumberFor::<T>::from(0u32));
+			Workers::<T>::insert(other, record);
+			Served::<T>::try_append(other, active).expect("there is room");
+			Services::<T>::insert(active, other, Service { terms: terms(), in_flight: 0 });
+		}
 		Servers::<T>::insert(active, BoundedVec::truncate_from(others));
 
 		#[extrinsic_call]

@@ -25,7 +25,7 @@ impl<T: Config> Pallet<T> {
 	}
 
 	/// Share what a worker earned: its commission and what its own stake earns go to its account, the rest is for its delegators
-	/// to claim. Gives everything back if the worker's account cannot take its part.
+	/// to claim. What the worker's account cannot take is theirs, too; where there are none, everything comes back.
 	pub fn distribute(worker: &T::AccountId, mut credit: CreditOf<T>) -> Result<(), CreditOf<T>> {
 		let mut pool = Pools::<T>::get(worker);
 		if pool.bonded.stake == 0 {
@@ -33,13 +33,19 @@ impl<T: Config> Pallet<T> {
 		}
 		let own = Workers::<T>::get(worker).map_or(0, |record| record.bonded);
 		let now = frame_system::Pallet::<T>::block_number();
-		let part = credit.extract(pool.part_of_reward(credit.peek(), own, now));
-		let (own, delegators) = (credit.peek(), part.peek());
+		let mut part = credit.extract(pool.part_of_reward(credit.peek(), own, now));
+		let mut own = credit.peek();
 		if own > 0 {
 			if let Err(back) = T::Currency::resolve(worker, credit) {
-				return Err(back.merge(part));
+				if part.peek() == 0 {
+					return Err(back);
+				}
+				// A worker that is gone keeps nobody from what is theirs.
+				part.subsume(back);
+				own = 0;
 			}
 		}
+		let delegators = part.peek();
 		if delegators == 0 {
 			return Ok(());
 		}
@@ -61,6 +67,8 @@ impl<T: Config> Pallet<T> {
 
 	pub(crate) fn do_set_commission(worker: T::AccountId, rate: Perbill) -> DispatchResult {
 		ensure!(Workers::<T>::contains_key(&worker), Error::<T>::UnknownWorker);
+		// What was earned before is shared by the commission of before.
+		T::StakeObserver::settle(&worker);
 		let now = frame_system::Pallet::<T>::block_number();
 		let mut pool = Pools::<T>::get(&worker);
 		let (commission, from) = match pool.commission.map(|commission| commission.at(now)) {
@@ -176,6 +184,7 @@ impl<T: Config> Pallet<T> {
 	}
 
 	pub(crate) fn do_claim(worker: T::AccountId, delegator: T::AccountId) -> DispatchResult {
+		T::StakeObserver::settle(&worker);
 		let (amount, payee) = Self::with_observer(&worker, || {
 			let (mut pool, mut delegation) = Self::open_delegation(&worker, &delegator)?;
 			let amount = core::mem::take(&mut delegation.rewards);

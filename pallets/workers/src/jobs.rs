@@ -97,7 +97,7 @@ impl<T: Config> Pallet<T> {
 		ensure!(service.in_flight < service.terms.capacity, Error::<T>::CapacityFull);
 		ensure!(worker.open_claims < worker.max_claims, Error::<T>::TooManyClaims);
 		let bond = accept(&service.terms).ok_or(Error::<T>::TermsNotMet)?;
-		ensure!(worker.free(T::MaxLeverage::get()) >= bond, Error::<T>::NotEnoughFreeStake);
+		ensure!(worker.free() >= bond, Error::<T>::NotEnoughFreeStake);
 		Ok((service.terms, bond, worker.backing(T::MaxLeverage::get())))
 	}
 }

@@ -11,11 +11,12 @@
 //! - *Service*: one model that a worker serves, on its [`Terms`].
 //! - *Bonded*: stake that can cover jobs. *Unbonding*: stake on its way out. Both are held, and both can be slashed.
 //! - *Pool*: the stake of all delegators of one worker. *Share*: a part of it. *Bucket*: what leaves a pool in one block.
-//! - *Backing*: the stake behind new jobs: a worker's own bonded stake, and its delegators' up to `MaxLeverage` times that.
-//! - *Covered*: the part of the backing that is set aside for open claims. *Free*: the rest of it.
+//! - *Backing*: what weighs in draws and for emission: a worker's own bonded stake, and its delegators' up to `MaxLeverage` times
+//!   that.
+//! - *Covered*: the part of its own bonded stake that is set aside for open claims. *Free*: the rest of it.
 //! - *In flight*: a job that is assigned and not yet answered. *Open claim*: a job whose bond is not yet released.
-//! - *Active stake*: the backing of a worker that is not paused, serves a model and has at least `MinBond` of its own; else
-//!   zero.
+//! - *Active stake*: the backing of a worker that is not paused, has a service key, serves a model and has at least `MinBond` of
+//!   its own; else zero.
 //!
 //! ## Scenario: a worker joins
 //!
@@ -34,12 +35,13 @@
 //!
 //! ## Scenario: a delegator
 //!
-//! 1. Charlie calls `set_commission` with 10 %: he takes delegations. Dora calls `delegate` with 3,000 OPG. Charlie can cover
-//!    jobs worth 4,000 OPG now.
+//! 1. Charlie calls `set_commission` with 10 %: he takes delegations. Dora calls `delegate` with 3,000 OPG. Charlie is drawn as
+//!    often as one with 4,000 OPG of his own, and earns as much emission; he can cover jobs worth 1,000 OPG, as before.
 //! 2. He earns 80 OPG. Three quarters are for Dora's stake, less a tenth: she can claim 54, and he has got 26.
 //! 3. Anyone calls `claim` for Dora: the 54 OPG go to her account, or to her stake if she has said so with `set_payee`.
-//! 4. Charlie answers wrongly and 400 OPG are slashed: 100 of his, 300 of hers.
-//! 5. Dora calls `undelegate`, whatever Charlie does. Her stake covers no new jobs; for what he did before it can be slashed
+//! 4. Charlie answers wrongly and loses a bond of 100 OPG, a tenth of his stake. Dora loses a tenth of hers, 300 OPG, which are
+//!    burned.
+//! 5. Dora calls `undelegate`, whatever Charlie does. For what he did before, her stake can be slashed
 //!    until it is due. Then anyone calls `withdraw_delegation`, and it is hers again. Charlie may be long gone.
 //!
 //! ## Delegation
@@ -54,29 +56,23 @@
 //! What is owed to a worker for eras that are over is paid before a delegator comes or goes, and before its own stake grows, so
 //! that nobody gets a share of what was earned without him, or leaves one behind.
 //!
-//! A worker decides alone what it answers. If nearly all that it risks belonged to others, they would pay for its lies; so what
-//! exceeds `MaxLeverage` times its own stake is refused, and what comes to exceed it covers nothing, does not weigh and bears
-//! no slash while there is other stake. So of every bond `1 / (1 + MaxLeverage)` at least is the worker's own.
+//! A worker decides alone what it answers, so what deters it must be its own. Were others' stake in its bonds, a liar that is its
+//! own requester and challenger would get back, out of their part, what it loses of its own. So delegated stake covers no job. What
+//! exceeds `MaxLeverage` times the worker's own stake is refused, and what comes to exceed it neither weighs nor bears slashes.
 //!
 //! Stake that leaves is gathered in buckets which are due at blocks `UnbondingDelay / (MaxUnbonding - 2)` apart, so that there
 //! are never more than `MaxUnbonding` that can be slashed. Nobody waits longer than the delay and one such distance.
 //!
 //! ## Slashing
 //!
-//! A job's bond is released first, and no more than it is slashed. A slash takes from the worker's own stake and its delegators',
-//! bonded and unbonding, pro rata: to run when a challenge comes saves nothing. Of the delegators' stake it takes the same
-//! part everywhere; of the worker's own it takes what is free, then what is unbonding, latest first. It leaves as much as covers
-//! other jobs, so it may take less than was asked for. What it took leaves the pallet as a [`Credit`](types::CreditOf); the
-//! caller decides who gets it and what is burned.
+//! A job's bond is released first, and no more than it is slashed. It comes out of the worker's own stake: what is free, then what
+//! is unbonding, latest first. It leaves as much as covers other jobs, so it may take less than was asked for. What it took leaves
+//! the pallet as a [`Credit`](types::CreditOf); the caller decides who gets it and what is burned. The delegators lose the same part
+//! of theirs as the worker of its own, bonded and unbonding alike: to run when a challenge comes saves nothing. That part is
+//! burned whole: nobody who could be the worker gains by it.
 //!
-//! Why bonded value covers value at risk, always, though delegators can leave at any time:
-//!
-//! 1. When a job is assigned, all that is covered, this job included, is at most the bonded stake.
-//! 2. What leaves after that can be slashed for `UnbondingDelay` blocks, which is as long as any claim is open at least. When it
-//!    is due, that job and all before it are decided.
-//! 3. When a bond is slashed it was released, and no more than it is taken. So what is covered falls by as much as the stake.
-//!
-//! Hence what is covered is at most what was bonded at the last assignment, less slashes, and all of that can still be slashed.
+//! Bonded value covers value at risk, always: what is covered is at most the worker's own bonded stake when a job is assigned,
+//! unbonding is refused where it would not be any more, and a slash takes no more than the bond that was released before.
 //!
 //! A conviction suspends: the worker can neither resume nor serve for `SuspensionBlocks`, and leaving and bonding anew does not
 //! end that. While `SlashingArmed` is false a slash takes nothing, and says in an event and in the log what it would have taken.
@@ -85,7 +81,7 @@
 //!
 //! - The balance held on a worker is its own bonded and unbonding stake.
 //! - The balance held on the pallet's account is all that delegators have bonded, have on its way out, or can claim.
-//! - Covered stake is at most the stake that can be slashed: bonded and unbonding, the worker's own and its delegators'.
+//! - Covered stake is at most the worker's own bonded stake.
 //! - All shares of a pool and of its buckets belong to delegations of it, and none is worth more than a planck.
 //! - What the delegations of a pool can claim is at most what the pool has earned and not paid.
 //! - A worker knows what is delegated to it. A pool stands while it has a worker or delegators.
@@ -96,8 +92,8 @@
 //!
 //! ## Limitations
 //!
-//! - A service key needs no proof of possession, so someone can set the key of another's node before its operator does. It
-//!   gains nothing: whatever a service key signs names the worker. The operator makes another key.
+//! - A service key needs no proof of possession, so someone can set the key of another's node before its operator does. That
+//!   node then works for the other until its operator sees the refusal (`ServiceKeyTaken`) and makes another key.
 //! - A worker that goes on serving a removed model is listed until it stops. Such a model takes no jobs.
 //! - Who delegates answers for open jobs, too: `worker_status` says how much they cover.
 //! - A pool of which all but a millionth was slashed takes nothing in until its last delegator is out.
@@ -574,7 +570,7 @@ pub mod pallet {
 		/// Fails with `AlreadyBonded` if you are a worker already, `BondTooSmall` if the amount is below `MinBond`, or an
 		/// error of the balance if you do not have it.
 		#[pallet::call_index(0)]
-		#[pallet::weight(T::WeightInfo::bond())]
+		#[pallet::weight(T::WeightInfo::bond().saturating_add(T::StakeObserver::settle_weight()))]
 		pub fn bond(origin: OriginFor<T>, #[pallet::compact] amount: Balance) -> DispatchResult {
 			let who = ensure_signed(origin)?;
 			Self::do_bond(&who, amount)
@@ -623,7 +619,7 @@ pub mod pallet {
 		///
 		/// Fails with `UnknownWorker` if you are no worker, `BondTooSmall` if you have less than `MinBond` bonded,
 		/// `CapacityZero` if the terms have no capacity, `ModelNotActive` if the model takes no new jobs, `TooManyServers` if
-		/// it has enough workers, `TooManyServed` if you serve as many models as you can, and `Suspended` if you were convicted
+		/// it has enough workers, none of whom is idle and has less behind it than you (such a one makes room), `TooManyServed` if you serve as many models as you can, and `Suspended` if you were convicted
 		/// of a wrong answer not long ago, also if you have left and bonded anew since.
 		#[pallet::call_index(3)]
 		#[pallet::weight(T::WeightInfo::serve_model())]
@@ -709,8 +705,7 @@ pub mod pallet {
 					let left = worker.bonded.checked_sub(amount).ok_or(Error::<T>::NotEnoughBonded)?;
 					ensure!(left == 0 || left >= T::MinBond::get(), Error::<T>::RemainderTooSmall);
 					worker.bonded = left;
-					let backing = worker.backing(T::MaxLeverage::get());
-					ensure!(backing >= worker.covered, Error::<T>::StakeCoversJobs);
+					ensure!(left >= worker.covered, Error::<T>::StakeCoversJobs);
 					// Not before what is on its way out already, should the delay ever be shortened.
 					let withdrawable_at = worker.unbonding.last().map_or(due, |last| last.withdrawable_at.max(due));
 					match worker.unbonding.last_mut() {
@@ -789,7 +784,7 @@ pub mod pallet {
 		///
 		/// Fails with `UnknownWorker` if you are no worker.
 		#[pallet::call_index(11)]
-		#[pallet::weight(T::WeightInfo::set_commission())]
+		#[pallet::weight(T::WeightInfo::set_commission().saturating_add(T::StakeObserver::settle_weight()))]
 		pub fn set_commission(origin: OriginFor<T>, rate: Perbill) -> DispatchResult {
 			let who = ensure_signed(origin)?;
 			Self::do_set_commission(who, rate)
@@ -856,7 +851,7 @@ pub mod pallet {
 		/// Fails with `UnknownDelegation` if it has delegated nothing to the worker, `NothingToClaim` if there are no rewards, or
 		/// an error of the balance if the delegator's account is gone and the rewards are below the existential deposit.
 		#[pallet::call_index(15)]
-		#[pallet::weight(T::WeightInfo::claim())]
+		#[pallet::weight(T::WeightInfo::claim().saturating_add(T::StakeObserver::settle_weight()))]
 		pub fn claim(origin: OriginFor<T>, worker: T::AccountId, delegator: T::AccountId) -> DispatchResult {
 			ensure_signed(origin)?;
 			Self::do_claim(worker, delegator)
@@ -902,7 +897,7 @@ pub mod pallet {
 				delegators: pool.delegators,
 				commission,
 				next_commission,
-				free: worker.free(T::MaxLeverage::get()),
+				free: worker.free(),
 				covered: worker.covered,
 				open_claims: worker.open_claims,
 				max_claims: worker.max_claims,

@@ -72,8 +72,15 @@ impl<T: Config> UncheckedOnRuntimeUpgrade for AddDelegated<T> {
 				bonded_at: old.bonded_at,
 			})
 		});
+		// Without a service key nobody works, whatever the observer was told.
+		for (who, worker) in Workers::<T>::iter() {
+			let worked = !worker.paused && worker.bonded >= T::MinBond::get() && Served::<T>::contains_key(&who);
+			if worked && worker.service_key.is_none() {
+				T::StakeObserver::active_stake_changed(&who, 0);
+			}
+		}
 		log::info!(target: "assay::workers", "{workers} workers can have delegators now");
-		T::DbWeight::get().reads_writes(workers, workers)
+		T::DbWeight::get().reads_writes(workers.saturating_mul(4), workers.saturating_mul(3))
 	}
 
 	#[cfg(feature = "try-runtime")]

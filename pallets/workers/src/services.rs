@@ -22,13 +22,16 @@ impl<T: Config> Pallet<T> {
 	}
 
 	pub(crate) fn do_set_service_key(who: &T::AccountId, key: ServiceKey) -> DispatchResult {
-		Self::try_mutate_worker(who, |worker| {
-			ensure!(ServiceKeys::<T>::get(&key).is_none_or(|holder| holder == *who), Error::<T>::ServiceKeyTaken);
-			if let Some(former) = worker.service_key.replace(key.clone()) {
-				ServiceKeys::<T>::remove(former);
-			}
-			ServiceKeys::<T>::insert(&key, who);
-			Ok(())
+		// With its first key it begins to work.
+		Self::with_observer(who, || {
+			Self::try_mutate_worker(who, |worker| {
+				ensure!(ServiceKeys::<T>::get(&key).is_none_or(|holder| holder == *who), Error::<T>::ServiceKeyTaken);
+				if let Some(former) = worker.service_key.replace(key.clone()) {
+					ServiceKeys::<T>::remove(former);
+				}
+				ServiceKeys::<T>::insert(&key, who);
+				Ok(())
+			})
 		})?;
 		Self::deposit_event(Event::ServiceKeySet { worker: who.clone(), key });
 		Ok(())
@@ -44,6 +47,7 @@ impl<T: Config> Pallet<T> {
 			let in_flight = match Services::<T>::get(model, who) {
 				Some(service) => service.in_flight,
 				None => {
+					Self::make_room(who, &model)?;
 					Servers::<T>::try_append(model, who).map_err(|_| Error::<T>::TooManyServers)?;
 					Served::<T>::try_append(who, model).map_err(|_| Error::<T>::TooManyServed)?;
 					0
@@ -54,6 +58,28 @@ impl<T: Config> Pallet<T> {
 		})?;
 		Self::deposit_event(Event::ServiceSet { worker: who.clone(), model, terms });
 		Ok(())
+	}
+
+	/// If a model has as many workers as it can, take the idle one with the least behind it off the list, if `who` brings more: a
+	/// list that is full of workers who do not work would close the model to those who do.
+	fn make_room(who: &T::AccountId, model: &ModelId) -> DispatchResult {
+		let servers = Servers::<T>::get(model);
+		if !servers.is_full() {
+			return Ok(());
+		}
+		let standing = |worker: &T::AccountId| match Workers::<T>::get(worker) {
+			Some(record) if !record.paused && record.service_key.is_some() && record.bonded >= T::MinBond::get() => {
+				record.backing(T::MaxLeverage::get())
+			}
+			_ => 0,
+		};
+		let idle =
+			|worker: &T::AccountId| Services::<T>::get(model, worker).is_some_and(|service| service.in_flight == 0);
+		let least =
+			servers.into_iter().filter(idle).map(|worker| (standing(&worker), worker)).min_by_key(|(least, _)| *least);
+		let (least, worker) = least.ok_or(Error::<T>::TooManyServers)?;
+		ensure!(least < standing(who), Error::<T>::TooManyServers);
+		Self::with_observer(&worker, || Self::remove_service(&worker, model))
 	}
 
 	/// Remove all services of a worker. None may have a job in flight.

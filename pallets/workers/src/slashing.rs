@@ -11,11 +11,11 @@ use frame_support::{
 use sp_runtime::Saturating;
 
 impl<T: Config> Pallet<T> {
-	/// Take up to `amount` planck of the stake behind a worker, of its own and its delegators' pro rata, bonded or unbonding.
-	/// The delegators bear at most `MaxLeverage` times what the worker does.
+	/// Take up to `amount` planck of a worker's own stake, bonded or unbonding, and burn the same part of its delegators', at most
+	/// `MaxLeverage` times as much.
 	/// As much as covers other jobs is always left: release the bond of the job at fault first, and take no more than that.
 	///
-	/// The credit is what was taken. Dropping it burns it. Nothing is taken while slashing is not armed.
+	/// The credit is what was taken of its own. Dropping it burns it. Nothing is taken while slashing is not armed.
 	pub fn slash(worker: &T::AccountId, amount: Balance, reason: SlashReason) -> CreditOf<T> {
 		let Some(mut record) = Workers::<T>::get(worker) else {
 			defensive!("an account was slashed that is no worker");
@@ -34,14 +34,10 @@ impl<T: Config> Pallet<T> {
 		let mut pool = Pools::<T>::get(worker);
 
 		let own = record.bonded.saturating_add(record.total_unbonding());
-		let delegated = pool.slashable(now);
-		let wanted = amount.min(own.saturating_add(delegated).saturating_sub(record.covered));
-		// What exceeds the leverage covers nothing and bears nothing, unless all the rest is gone. What rounding leaves is the
-		// worker's to bear.
-		let counted = delegated.min(own.saturating_mul(T::MaxLeverage::get().into()));
-		let of_delegators = pool::part_of(wanted, counted, own.saturating_add(counted));
-		let of_delegators = of_delegators.max(wanted.saturating_sub(own));
-		let of_worker = wanted.saturating_sub(of_delegators);
+		let of_worker = amount.min(own.saturating_sub(record.covered));
+		// What exceeds the leverage does not weigh and bears nothing.
+		let counted = pool.slashable(now).min(own.saturating_mul(T::MaxLeverage::get().into()));
+		let of_delegators = pool::part_of(counted, of_worker, own);
 		if of_delegators > 0 {
 			pool.take(of_delegators, now);
 			record.delegated = pool.bonded.stake;
@@ -50,17 +46,17 @@ impl<T: Config> Pallet<T> {
 		record.take(of_worker);
 		Workers::<T>::insert(worker, record);
 
-		let (mut credit, mut short) = T::Currency::slash(&HoldReason::Stake.into(), worker, of_worker);
+		let (credit, mut short) = T::Currency::slash(&HoldReason::Stake.into(), worker, of_worker);
+		let mut amount = credit.peek();
 		if of_delegators > 0 {
-			let (part, missing) = T::Currency::slash(&HoldReason::Delegation.into(), &Self::pot(), of_delegators);
-			credit.subsume(part);
+			let (burned, missing) = T::Currency::slash(&HoldReason::Delegation.into(), &Self::pot(), of_delegators);
+			amount.saturating_accrue(burned.peek());
 			short.saturating_accrue(missing);
 		}
 		if short > 0 {
 			defensive!("stake was not held in full");
 		}
 		Self::observe(worker, before);
-		let amount = credit.peek();
 		if amount > 0 {
 			Slashes::<T>::mutate(worker, |records| {
 				if records.is_full() {

@@ -10,11 +10,13 @@ use frame_support::{
 use sp_runtime::DispatchError;
 
 impl<T: Config> Pallet<T> {
-	/// The stake behind a worker that works: `MinBond` of its own at least, not paused, serving something; else zero.
+	/// The stake behind a worker that works: `MinBond` of its own at least, not paused, with a key to answer with, serving
+	/// something; else zero.
 	pub fn active_stake(worker: &T::AccountId) -> Balance {
 		match Workers::<T>::get(worker) {
 			Some(record)
 				if !record.paused
+					&& record.service_key.is_some()
 					&& record.bonded >= T::MinBond::get()
 					&& Served::<T>::decode_len(worker).unwrap_or(0) > 0 =>
 			{
@@ -54,6 +56,8 @@ impl<T: Config> Pallet<T> {
 		ensure!(!Workers::<T>::contains_key(who), Error::<T>::AlreadyBonded);
 		ensure!(amount >= T::MinBond::get(), Error::<T>::BondTooSmall);
 		T::Currency::hold(&HoldReason::Stake.into(), who, amount)?;
+		// What it earned before it left is shared by what it had then.
+		T::StakeObserver::settle(who);
 		// It serves nothing yet, so its active stake stays zero.
 		let delegated = Pools::<T>::get(who).bonded.stake;
 		Workers::<T>::insert(who, Worker::new(amount, delegated, frame_system::Pallet::<T>::block_number()));

@@ -24,8 +24,7 @@ impl<T: Config> Pallet<T> {
 			ensure!(held == stake, "the balance held on a worker is not its stake");
 			let pool = Pools::<T>::get(&who);
 			ensure!(worker.delegated == pool.bonded.stake, "a worker does not know what is delegated to it");
-			let behind = stake.saturating_add(pool.slashable(frame_system::Pallet::<T>::block_number()));
-			ensure!(worker.covered <= behind, "more is covered than stake can be slashed for");
+			ensure!(worker.covered <= worker.bonded, "more is covered than is bonded");
 			ensure!(worker.open_claims > 0 || worker.covered == 0, "stake is covered without an open claim");
 			ensure!(
 				worker.unbonding.windows(2).all(|pair| matches!(pair, [a, b] if a.withdrawable_at < b.withdrawable_at)),

@@ -108,15 +108,15 @@ where
 		}
 	}
 
-	/// The stake behind new jobs: its own, and what its delegators have bonded up to `max_leverage` times its own.
+	/// The stake that weighs in draws and for emission: its own, and what its delegators have bonded up to `max_leverage` times its own.
 	pub fn backing(&self, max_leverage: u32) -> Balance {
 		let most = self.bonded.saturating_mul(max_leverage.into());
 		self.bonded.saturating_add(self.delegated.min(most))
 	}
 
-	/// The part of it that no job has set aside.
-	pub fn free(&self, max_leverage: u32) -> Balance {
-		self.backing(max_leverage).saturating_sub(self.covered)
+	/// The part of its own bonded stake that no job has set aside.
+	pub fn free(&self) -> Balance {
+		self.bonded.saturating_sub(self.covered)
 	}
 
 	/// All of its own stake on its way out.
@@ -127,8 +127,7 @@ where
 	/// Take `amount` of its own stake, of which there must be as much: first what is bonded and covers nothing, then what is
 	/// unbonding, latest first, then the rest of what is bonded.
 	pub fn take(&mut self, amount: Balance) {
-		let needed = self.covered.saturating_sub(self.delegated);
-		let from_free = amount.min(self.bonded.saturating_sub(needed));
+		let from_free = amount.min(self.free());
 		self.bonded = self.bonded.saturating_sub(from_free);
 		let mut missing = amount.saturating_sub(from_free);
 		for part in self.unbonding.iter_mut().rev() {
@@ -155,7 +154,7 @@ pub struct SlashRecord<BlockNumber> {
 /// What a wallet shows of a worker.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
 pub struct WorkerStatus<BlockNumber> {
-	/// Stake that can cover jobs, in planck: its own, and its delegators' as far as its own carries it.
+	/// The stake behind it, in planck: its own, and its delegators' as far as its own carries it.
 	pub bonded: Balance,
 	/// Its own bonded stake.
 	pub own: Balance,
@@ -167,7 +166,7 @@ pub struct WorkerStatus<BlockNumber> {
 	pub commission: Option<Perbill>,
 	/// A higher commission, and the first block in which it is taken.
 	pub next_commission: Option<(Perbill, BlockNumber)>,
-	/// The part of `bonded` that no job has set aside.
+	/// The part of `own` that no job has set aside.
 	pub free: Balance,
 	/// What open jobs have set aside.
 	pub covered: Balance,

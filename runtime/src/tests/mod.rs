@@ -1,7 +1,9 @@
 //! The pallets together, as wired in this runtime, on the state of a preset.
 
+mod attacks;
 mod chain;
 mod disputes;
+mod governance;
 mod jobs;
 mod relations;
 mod staking;

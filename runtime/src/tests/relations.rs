@@ -135,6 +135,9 @@ fn relations_between_pallets_should_hold() {
 	assert!(taken.iter().map(|share| share.deconstruct()).sum::<u32>() < 1_000_000);
 	assert_eq!(share::<<Runtime as R>::MaxRoyalty>(), share::<<Runtime as M>::MaxRoyalty>());
 
+	// A heartbeat is good for one time only: when the next one is due, it is too old.
+	assert!(blocks::<<Runtime as R>::HeartbeatLifetime>() / 2 > pallet_inference::HEARTBEAT_FRESH);
+
 	// 11: a result can be read for as long as it can be disputed.
 	assert!(blocks::<<Runtime as I>::ResultLifetime>() >= window);
 }

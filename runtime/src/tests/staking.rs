@@ -2,6 +2,7 @@
 
 use super::{chain::Chain, *};
 use assay_primitives::OPG;
+use assay_semantics::testing::Rng;
 use pallet_staking::{RewardDestination, ValidatorPrefs};
 use sp_keyring::Sr25519Keyring::{Alice, AliceStash, Bob, BobStash, Charlie, Dave, Eve, Ferdie, One, Two};
 use sp_runtime::{traits::Dispatchable, Perbill};
@@ -11,19 +12,12 @@ const OPERATIONS: usize = 10_000;
 /// The accounts that try them.
 const ACTORS: [Sr25519Keyring; 10] = [Alice, AliceStash, Bob, BobStash, Charlie, Dave, Eve, Ferdie, One, Two];
 
-/// A small generator (xorshift), so that the test is the same everywhere.
-struct Random(u64);
+/// What it draws.
+struct Random(Rng);
 
 impl Random {
-	fn next(&mut self) -> u64 {
-		self.0 ^= self.0 << 13;
-		self.0 ^= self.0 >> 7;
-		self.0 ^= self.0 << 17;
-		self.0
-	}
-
 	fn below(&mut self, bound: u64) -> u64 {
-		self.next() % bound
+		self.0.below(bound)
 	}
 
 	fn actor(&mut self) -> Sr25519Keyring {
@@ -114,7 +108,7 @@ impl Random {
 #[test]
 fn staking_and_workers_should_keep_their_invariants_through_random_operations() {
 	with_preset("local_testnet", || {
-		let mut random = Random(0x5DEE_CE66_D1CE_4E5B);
+		let mut random = Random(Rng(0x5DEE_CE66_D1CE_4E5B));
 		let mut chain = Chain::start();
 		let mut taken = 0;
 		for _ in 0..OPERATIONS {

@@ -1,24 +1,13 @@
 //! Random calls, with every invariant checked after each.
 
 use super::*;
-
-/// A small generator (xorshift), so that the test is the same everywhere.
-struct Random(u64);
-
-impl Random {
-	fn below(&mut self, bound: u64) -> u64 {
-		self.0 ^= self.0 << 13;
-		self.0 ^= self.0 >> 7;
-		self.0 ^= self.0 << 17;
-		self.0 % bound
-	}
-}
+use assay_semantics::testing::Rng;
 
 #[test]
 fn registry_should_keep_its_invariants_when_calls_are_random() {
 	for seed in 1..=8 {
 		ExtBuilder::default().build_and_execute(|| {
-			let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (seed << 32));
+			let mut random = Rng(0x9E37_79B9_7F4A_7C15 ^ (seed << 32));
 			let issuance = Balances::total_issuance();
 			let mut accepted = 0;
 			for step in 0..400u32 {

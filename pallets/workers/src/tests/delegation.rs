@@ -8,7 +8,7 @@ use sp_runtime::{DispatchError, TokenError};
 const DUE: u32 = 54;
 
 #[test]
-fn stake_should_move_to_the_pot_and_back_the_worker_when_delegated() {
+fn stake_should_move_to_the_pot_and_weigh_for_the_worker_when_delegated() {
 	open().build_and_execute(|| {
 		assert_ok!(Workers::delegate(signed(GINA), CHARLIE, 300));
 		assert_eq!(last_event(), Event::Delegated { worker: CHARLIE, delegator: GINA, amount: 300 });
@@ -17,9 +17,7 @@ fn stake_should_move_to_the_pot_and_back_the_worker_when_delegated() {
 		assert_eq!((delegated_in_all(), stake(CHARLIE, GINA)), (300, 300));
 		assert_eq!((worker(CHARLIE).bonded, worker(CHARLIE).delegated), (1_000, 300));
 		assert_eq!(Observed::get()[&CHARLIE], 1_300);
-		assert_ok!(Workers::assign(&CHARLIE, &model(1), 1_300));
-		Workers::answered(&CHARLIE, &model(1));
-		Workers::release(&CHARLIE, 1_300);
+		assert_eq!(worker(CHARLIE).free(), 1_000);
 
 		assert_ok!(Workers::delegate(signed(GINA), CHARLIE, 1));
 		assert_ok!(Workers::delegate(signed(HANS), CHARLIE, 50));
@@ -47,17 +45,16 @@ fn delegation_should_be_refused_when_the_worker_cannot_take_it() {
 }
 
 #[test]
-fn delegated_stake_should_cover_only_what_own_stake_carries() {
+fn delegated_stake_should_weigh_as_far_as_own_stake_carries_it_and_cover_nothing() {
 	open().build_and_execute(|| {
 		assert_ok!(Workers::delegate(signed(GINA), CHARLIE, 3_000));
 		assert_ok!(Workers::unbond(signed(CHARLIE), 500));
 		assert_eq!((worker(CHARLIE).delegated, Observed::get()[&CHARLIE]), (3_000, 2_500));
-		assert_noop!(Workers::assign(&CHARLIE, &model(1), 2_501), Error::<Test>::NotEnoughFreeStake);
-		assert_ok!(Workers::assign(&CHARLIE, &model(1), 2_500));
-		// What covers jobs is not taken away by unbonding what carries it.
+		assert_noop!(Workers::assign(&CHARLIE, &model(1), 501), Error::<Test>::NotEnoughFreeStake);
+		assert_ok!(Workers::assign(&CHARLIE, &model(1), 500));
 		assert_noop!(Workers::unbond(signed(CHARLIE), 1), Error::<Test>::StakeCoversJobs);
 		Workers::answered(&CHARLIE, &model(1));
-		Workers::release(&CHARLIE, 2_500);
+		Workers::release(&CHARLIE, 500);
 		assert_ok!(Workers::unbond(signed(CHARLIE), 500));
 		assert_eq!(Observed::get()[&CHARLIE], 0);
 	});
@@ -110,18 +107,18 @@ fn undelegating_should_be_refused_when_it_leaves_too_little_or_takes_too_much() 
 }
 
 #[test]
-fn delegator_should_leave_when_its_stake_covers_jobs() {
+fn delegator_should_leave_when_jobs_are_open() {
 	open().build_and_execute(|| {
 		assert_ok!(Workers::delegate(signed(GINA), CHARLIE, 1_000));
-		assert_ok!(Workers::assign(&CHARLIE, &model(1), 1_800));
+		assert_ok!(Workers::assign(&CHARLIE, &model(1), 900));
 		Workers::answered(&CHARLIE, &model(1));
 		assert_ok!(Workers::undelegate(signed(GINA), CHARLIE, None));
-		// It covers no new job, and stands for the old one until that is decided.
-		assert_noop!(Workers::assign(&CHARLIE, &model(1), 1), Error::<Test>::NotEnoughFreeStake);
-		assert_noop!(Workers::unbond(signed(CHARLIE), 1), Error::<Test>::StakeCoversJobs);
+		// It bears its part of what happened before it left.
+		assert_noop!(Workers::assign(&CHARLIE, &model(1), 101), Error::<Test>::NotEnoughFreeStake);
+		assert_noop!(Workers::unbond(signed(CHARLIE), 200), Error::<Test>::StakeCoversJobs);
 		check();
-		Workers::release(&CHARLIE, 1_800);
-		assert_eq!(slash(CHARLIE, 1_800), 1_800);
+		Workers::release(&CHARLIE, 900);
+		assert_eq!(slash(CHARLIE, 900), 900);
 		assert_eq!((worker(CHARLIE).bonded, delegation(CHARLIE, GINA).unbonding[0].amount), (100, 100));
 	});
 }
@@ -147,6 +144,9 @@ fn delegator_should_leave_when_its_worker_has_left() {
 		assert_ok!(Workers::bond(signed(CHARLIE), 500));
 		assert_eq!(worker(CHARLIE).delegated, 200);
 		assert_ok!(Workers::serve_model(signed(CHARLIE), model(1), terms()));
+		// Without a key it cannot answer, so it does not work.
+		assert_eq!(Observed::get().get(&CHARLIE).copied().unwrap_or(0), 0);
+		assert_ok!(Workers::set_service_key(signed(CHARLIE), key(9)));
 		assert_eq!(Observed::get()[&CHARLIE], 700);
 		assert_ok!(Workers::unbond(signed(CHARLIE), 500));
 		assert_ok!(Workers::undelegate(signed(HANS), CHARLIE, None));
@@ -188,35 +188,34 @@ fn stake_should_be_out_of_reach_when_it_was_due() {
 }
 
 #[test]
-fn slash_should_take_from_all_alike() {
+fn slash_should_take_the_same_part_from_all() {
 	open().build_and_execute(|| {
 		assert_ok!(Workers::delegate(signed(GINA), CHARLIE, 2_000));
 		assert_ok!(Workers::delegate(signed(HANS), CHARLIE, 1_000));
 		// To run when the challenge comes saves nothing.
 		assert_ok!(Workers::undelegate(signed(HANS), CHARLIE, Some(500)));
 		assert_eq!(slash(CHARLIE, 400), 400);
-		assert_eq!((worker(CHARLIE).bonded, stake(CHARLIE, GINA)), (900, 1_800));
-		assert_eq!((stake(CHARLIE, HANS), delegation(CHARLIE, HANS).unbonding[0].amount), (450, 450));
-		assert_eq!((held(CHARLIE), delegated_in_all(), Observed::get()[&CHARLIE]), (900, 2_700, 3_150));
+		assert_eq!((worker(CHARLIE).bonded, stake(CHARLIE, GINA)), (600, 1_200));
+		assert_eq!((stake(CHARLIE, HANS), delegation(CHARLIE, HANS).unbonding[0].amount), (300, 300));
+		assert_eq!((held(CHARLIE), delegated_in_all(), Observed::get()[&CHARLIE]), (600, 1_800, 2_100));
 		System::assert_has_event(
-			Event::Slashed { worker: CHARLIE, amount: 400, reason: SlashReason::WrongAnswer }.into(),
+			Event::Slashed { worker: CHARLIE, amount: 1_600, reason: SlashReason::WrongAnswer }.into(),
 		);
 	});
 }
 
 #[test]
-fn worker_should_bear_its_part_when_its_own_stake_carries_less_than_is_delegated() {
+fn delegators_should_bear_no_more_than_counts_for_the_worker() {
 	open().build_and_execute(|| {
 		assert_ok!(Workers::delegate(signed(GINA), CHARLIE, 3_000));
 		assert_ok!(Workers::unbond(signed(CHARLIE), 500));
 		System::set_block_number(1 + UNBONDING_DELAY);
 		assert_ok!(Workers::withdraw(signed(CHARLIE)));
-		// One part in five is its own, though it has but one in seven.
-		assert_eq!(slash(CHARLIE, 1_000), 1_000);
-		assert_eq!((worker(CHARLIE).bonded, stake(CHARLIE, GINA)), (300, 2_200));
-		// And all the rest when it has nothing left.
-		assert_eq!(slash(CHARLIE, 2_500), 2_500);
-		assert_eq!((worker(CHARLIE).bonded, stake(CHARLIE, GINA)), (0, 0));
+		// A fifth of what counts, which is four times its own.
+		assert_eq!(slash(CHARLIE, 100), 100);
+		assert_eq!((worker(CHARLIE).bonded, stake(CHARLIE, GINA)), (400, 2_600));
+		assert_eq!(slash(CHARLIE, 2_500), 400);
+		assert_eq!((worker(CHARLIE).bonded, stake(CHARLIE, GINA)), (0, 1_000));
 	});
 }
 
@@ -224,10 +223,10 @@ fn worker_should_bear_its_part_when_its_own_stake_carries_less_than_is_delegated
 fn newcomer_should_pay_the_price_of_a_share_when_others_were_slashed() {
 	open().build_and_execute(|| {
 		assert_ok!(Workers::delegate(signed(GINA), CHARLIE, 1_000));
-		assert_eq!(slash(CHARLIE, 1_000), 1_000);
+		assert_eq!(slash(CHARLIE, 500), 500);
 		assert_ok!(Workers::delegate(signed(HANS), CHARLIE, 500));
 		assert_eq!((stake(CHARLIE, GINA), stake(CHARLIE, HANS)), (500, 500));
-		assert_eq!(slash(CHARLIE, 300), 300);
+		assert_eq!(slash(CHARLIE, 100), 100);
 		assert_eq!((stake(CHARLIE, GINA), stake(CHARLIE, HANS)), (400, 400));
 	});
 }
@@ -239,7 +238,7 @@ fn pool_should_open_again_when_all_who_lost_everything_are_out() {
 		assert_ok!(Workers::delegate(signed(HANS), CHARLIE, 500));
 		assert_ok!(Workers::undelegate(signed(HANS), CHARLIE, Some(100)));
 		reward(CHARLIE, 100);
-		assert_eq!(slash(CHARLIE, u128::MAX), 2_500);
+		assert_eq!(slash(CHARLIE, u128::MAX), 1_000);
 		assert_ok!(Workers::bond_extra(signed(CHARLIE), 1_000));
 		assert_noop!(Workers::delegate(signed(FERDIE), CHARLIE, 100), Error::<Test>::PoolDepleted);
 		check();

@@ -12,10 +12,7 @@ fn bond_should_be_set_aside_until_the_job_is_released() {
 	ExtBuilder::default().with_worker(CHARLIE, 1_000, 2).build_and_execute(|| {
 		assert_ok!(Workers::assign(&CHARLIE, &model(1), 300));
 		assert_ok!(Workers::assign(&CHARLIE, &model(2), 700));
-		assert_eq!(
-			(worker(CHARLIE).covered, worker(CHARLIE).open_claims, worker(CHARLIE).free(MAX_LEVERAGE)),
-			(1_000, 2, 0)
-		);
+		assert_eq!((worker(CHARLIE).covered, worker(CHARLIE).open_claims, worker(CHARLIE).free()), (1_000, 2, 0));
 		assert_eq!((in_flight(CHARLIE, 1), in_flight(CHARLIE, 2)), (1, 1));
 
 		Workers::answered(&CHARLIE, &model(1));

@@ -44,7 +44,7 @@ fn last_event() -> Event<Test> {
 	}
 }
 
-/// Slash, burn what was taken, and say how much it was.
+/// Slash, burn what was taken, and say how much of it was the worker's own.
 fn slash(who: u64, amount: Balance) -> Balance {
 	Workers::slash(&who, amount, SlashReason::WrongAnswer).peek()
 }

@@ -1,23 +1,12 @@
 //! Shares: never worth more than they cost, and every rounding against whoever moves.
 
 use super::*;
-
-/// A small generator (xorshift), so that the test is the same everywhere.
-struct Random(u64);
-
-impl Random {
-	fn below(&mut self, bound: u64) -> u128 {
-		self.0 ^= self.0 << 13;
-		self.0 ^= self.0 >> 7;
-		self.0 ^= self.0 << 17;
-		u128::from(self.0 % bound)
-	}
-}
+use assay_semantics::testing::Rng;
 
 #[test]
 fn nobody_should_gain_by_moving_and_nobody_should_lose_by_others_moving() {
 	for seed in 1..=20 {
-		let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ (seed << 32));
+		let mut random = Rng(0x9E37_79B9_7F4A_7C15 ^ (seed << 32));
 		let mut joint = Joint::default();
 		let mut holders = [0u128; 4];
 		for _ in 0..500 {
@@ -25,9 +14,9 @@ fn nobody_should_gain_by_moving_and_nobody_should_lose_by_others_moving() {
 			let before = holders.map(|shares| joint.value(shares));
 			let slashed = joint.stake > 0 && random.below(8) == 0;
 			match random.below(7) {
-				_ if slashed => joint.stake -= random.below(1_000).min(joint.stake),
+				_ if slashed => joint.stake -= u128::from(random.below(1_000)).min(joint.stake),
 				0..=2 if joint.is_open() => {
-					let amount = random.below(1_000) + 1;
+					let amount = u128::from(random.below(1_000)) + 1;
 					let shares = joint.add(amount);
 					assert!(shares >= amount);
 					holders[who] += shares;
@@ -38,7 +27,7 @@ fn nobody_should_gain_by_moving_and_nobody_should_lose_by_others_moving() {
 					assert_eq!(amount, before[who]);
 				}
 				4 | 5 if before[who] > 0 => {
-					let amount = random.below(before[who] as u64) + 1;
+					let amount = u128::from(random.below(before[who] as u64)) + 1;
 					let cost = joint.take_out(amount);
 					assert!(cost >= amount && cost <= holders[who]);
 					holders[who] -= cost;

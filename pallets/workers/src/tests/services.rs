@@ -28,6 +28,9 @@ fn service_should_be_listed_on_both_sides_when_set() {
 		assert_eq!(Observed::get().get(&CHARLIE), None);
 		assert_ok!(Workers::serve_model(signed(CHARLIE), model(1), terms()));
 		assert_eq!(last_event(), Event::ServiceSet { worker: CHARLIE, model: model(1), terms: terms() });
+		// Without a key it cannot answer, so it does not work.
+		assert_eq!(Observed::get().get(&CHARLIE), None);
+		assert_ok!(Workers::set_service_key(signed(CHARLIE), key(1)));
 		assert_eq!(Observed::get()[&CHARLIE], 1_000);
 		assert_eq!((Workers::server_count(&model(1)), Served::<Test>::get(CHARLIE).len()), (1, 1));
 
@@ -59,6 +62,30 @@ fn service_should_be_refused_when_it_could_not_work() {
 		assert_noop!(Workers::serve_model(signed(CHARLIE), model(1), idle), Error::<Test>::CapacityZero);
 		Inactive::set(vec![model(1)]);
 		assert_noop!(Workers::serve_model(signed(CHARLIE), model(1), terms()), Error::<Test>::ModelNotActive);
+	});
+}
+
+#[test]
+fn idle_worker_with_the_least_stake_should_make_room() {
+	let builder = (1..=4).fold(ExtBuilder::default(), |builder, who| builder.with_worker(who, 1_000, 1));
+	builder.with_worker(5, 400, 0).with_worker(6, 1_001, 0).build_and_execute(|| {
+		assert_noop!(Workers::serve_model(signed(5), model(1), terms()), Error::<Test>::TooManyServers);
+		// Whoever is paused has nothing behind its service.
+		assert_ok!(Workers::pause(signed(3)));
+		assert_ok!(Workers::serve_model(signed(5), model(1), terms()));
+		assert_eq!(Servers::<Test>::get(model(1)).into_inner(), vec![1, 2, 4, 5]);
+		// The one with the least is at work, and so is another.
+		for busy in [5, 1] {
+			assert_ok!(Workers::assign(&busy, &model(1), 10));
+		}
+		assert_ok!(Workers::serve_model(signed(6), model(1), terms()));
+		assert_eq!(Servers::<Test>::get(model(1)).into_inner(), vec![1, 4, 5, 6]);
+		assert_eq!((Workers::active_stake(&2), Workers::active_stake(&6)), (0, 1_001));
+		check();
+		for busy in [5, 1] {
+			Workers::answered(&busy, &model(1));
+			Workers::release(&busy, 10);
+		}
 	});
 }
 
@@ -130,7 +157,7 @@ fn status_should_show_everything_of_a_worker() {
 				delegators: 1,
 				commission: Some(Perbill::from_percent(10)),
 				next_commission: Some((Perbill::from_percent(20), 1 + UNBONDING_DELAY)),
-				free: 650 + 200,
+				free: 650,
 				covered: 250,
 				open_claims: 1,
 				max_claims: u32::MAX,

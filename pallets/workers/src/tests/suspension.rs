@@ -70,8 +70,9 @@ fn slashes_should_be_told_latest_first_and_as_many_as_are_kept() {
 			slash(CHARLIE, (block * 10).into());
 		}
 		drop(Workers::slash(&CHARLIE, 7, SlashReason::MissedDeadline));
-		let wrong = |block: u32| SlashRecord { block, amount: (block * 10).into(), reason: SlashReason::WrongAnswer };
-		let late = SlashRecord { block: 4, amount: 7, reason: SlashReason::MissedDeadline };
+		// The delegator loses as much as the worker, who has as much.
+		let wrong = |block: u32| SlashRecord { block, amount: (block * 20).into(), reason: SlashReason::WrongAnswer };
+		let late = SlashRecord { block: 4, amount: 14, reason: SlashReason::MissedDeadline };
 		assert_eq!(Workers::why_slashed(CHARLIE), vec![late, wrong(4), wrong(3)]);
 
 		// They go with the last who could want to know.
