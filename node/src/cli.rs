@@ -180,8 +180,10 @@ impl InferenceArgs {
 /// Checks that `url` is one to which a path can be added, and takes away the slashes at its end.
 fn parse_engine_url(url: &str) -> Result<String, String> {
 	const EXAMPLE: &str = "it should look like http://127.0.0.1:8080";
-	let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else {
-		return Err(format!("it does not start with http:// or https://; {EXAMPLE}"));
+	let Some(rest) = url.strip_prefix("http://") else {
+		return Err(format!(
+			"it does not start with http:// (for an engine behind TLS, put a proxy on this machine); {EXAMPLE}"
+		));
 	};
 	let host = rest.split('/').next().unwrap_or_default();
 	if host.is_empty() || host.starts_with(':') {
@@ -248,8 +250,8 @@ mod tests {
 	#[test]
 	fn worker_should_need_an_engine() {
 		assert!(plan(&["--roles", "worker"]).unwrap_err().contains("--engine-url"));
-		let plan = plan(&["--roles", "worker", "--engine-url", "https://engine.lan/assay//"]).unwrap();
-		assert_eq!(plan.engine, EngineChoice::At("https://engine.lan/assay".into()));
+		let plan = plan(&["--roles", "worker", "--engine-url", "http://engine.lan/assay//"]).unwrap();
+		assert_eq!(plan.engine, EngineChoice::At("http://engine.lan/assay".into()));
 		assert_eq!(plan.roles, WORKER);
 		assert!(!plan.dev_service_key);
 	}

@@ -1,7 +1,7 @@
 //! What a worker's operator wants to see on a dashboard and be woken up for, on the node's Prometheus endpoint.
 //!
 //! Everything is about the workers whose service keys are in this node's keystore. Gauges are read from the state of the best block
-//! after each import. Counters count the events of the blocks that become part of the best chain while the node runs: the blocks of
+//! at the start and after each import at the head of the chain. Counters count the events of the blocks that become part of the best chain while the node runs: the blocks of
 //! the initial synchronisation are not among them, and after a restart they begin at zero. A counter never falls: what was counted in a
 //! block that a reorganisation retracts stays counted, and the blocks that take its place are counted, too. Errors of the
 //! off-chain workers are counted by themselves and over restarts (`assay_primitives::offchain::ErrorKind`).
@@ -12,12 +12,14 @@ use crate::{
 	service::FullClient,
 	slashing,
 	state::{self, State, Worker},
+	worker,
 };
-use assay_primitives::{offchain::ErrorKind, service_key::KEY_TYPE, AccountId, Balance, BlockNumber, ServiceKey, OPG};
+use assay_primitives::{offchain::ErrorKind, AccountId, Balance, BlockNumber, ServiceKey, OPG};
 use assay_runtime::{Hash, Runtime, RuntimeEvent};
 use codec::Decode;
 use futures::StreamExt;
 use sc_client_api::BlockchainEvents;
+use sp_blockchain::HeaderBackend;
 use sp_core::{
 	crypto::Ss58Codec,
 	offchain::{OffchainStorage, STORAGE_PREFIX},
@@ -47,6 +49,7 @@ struct Metrics {
 	demands_unanswered: Gauge<U64>,
 	demand_oldest: Gauge<U64>,
 	deadline: Gauge<I64>,
+	live: Gauge<I64>,
 	offchain_errors: CounterVec<U64>,
 	engine_up: Gauge<U64>,
 	engine_latency: Gauge<F64>,
@@ -82,6 +85,13 @@ impl Metrics {
 				)?,
 				registry,
 			)?,
+			live: register(
+				Gauge::<I64>::new(
+					"assay_live_blocks",
+					"Blocks for which this node's workers still earn emission without another heartbeat, the least; -1 if none has active stake",
+				)?,
+				registry,
+			)?,
 			offchain_errors: register(
 				CounterVec::new(
 					Opts::new("assay_offchain_errors_total", "Errors of the off-chain workers"),
@@ -111,7 +121,9 @@ impl Metrics {
 		self.demands_unanswered.set(owed.demands);
 		self.demand_oldest.set(owed.oldest_demand.map_or(0, |since| now.saturating_sub(since)).into());
 		self.deadline.set(owed.due_by.map_or(-1, |by| i64::from(by.saturating_sub(now))));
-		self.slashing_armed.set(slashing::is_armed(state).into());
+		let live_until = workers.iter().filter_map(|worker| worker.live_until).min();
+		self.live.set(live_until.map_or(-1, |until| i64::from(until.saturating_sub(now))));
+		self.slashing_armed.set(slashing::is_armed(state)?.into());
 		// Whoever is no longer a worker of this node is shown no longer.
 		self.worker_stake.reset();
 		for worker in workers {
@@ -173,6 +185,14 @@ pub(crate) async fn run(
 		Err(error) => return log::error!("📈 The operator's metrics cannot be registered: {error}"),
 	};
 	metrics.deadline.set(-1);
+	metrics.live.set(-1);
+	metrics.slashing_armed.set(1);
+	// While the node synchronises, no block is announced.
+	let (best, keys) = (client.info(), worker::service_keys(&keystore));
+	let state = ClientState::at(&client, best.best_hash);
+	if let Ok(workers) = state::workers(&state, &keys) {
+		let _ = metrics.show(&state, best.best_number, keys.len(), &workers);
+	}
 	metrics.show_errors(&storage);
 	let mut blocks = client.import_notification_stream();
 	// An undecodable state is said once.
@@ -181,7 +201,7 @@ pub(crate) async fn run(
 		if !block.is_new_best {
 			continue;
 		}
-		let keys: Vec<ServiceKey> = keystore.sr25519_public_keys(KEY_TYPE).into_iter().map(Into::into).collect();
+		let keys = worker::service_keys(&keystore);
 		let route = block.tree_route.as_ref();
 		let enacted = route.map(|route| route.enacted().iter().map(|block| block.hash).collect()).unwrap_or_default();
 		match update(&metrics, &client, block.header.number, enacted, block.hash, &keys) {

@@ -7,6 +7,7 @@ use codec::{Decode, Encode};
 use frame_support::{storage::StoragePrefixedMap, Blake2_128Concat, StorageHasher};
 use pallet_disputes::{Disputes, FullBlocks, Node, Nodes, Phase};
 use pallet_inference::{Assigned, Jobs, Stage};
+use pallet_rewards::Ledgers;
 use pallet_workers::{Served, ServiceKeys, Workers};
 
 /// What is known of a worker.
@@ -44,6 +45,8 @@ pub(crate) struct Worker {
 	pub(crate) record: Record,
 	/// What it serves.
 	pub(crate) served: Vec<ModelId>,
+	/// Until which block it earns emission without another heartbeat. `None` if it has no active stake.
+	pub(crate) live_until: Option<BlockNumber>,
 }
 
 /// The workers to whom some of these service keys belong.
@@ -54,7 +57,9 @@ pub(crate) fn workers(state: &dyn State, keys: &[ServiceKey]) -> Result<Vec<Work
 		let record = read(state, &Workers::<Runtime>::hashed_key_for(&account))?;
 		let record = record.ok_or_else(|| format!("the chain knows no worker {account}, but its service key"))?;
 		let served = read::<Vec<ModelId>>(state, &Served::<Runtime>::hashed_key_for(&account))?.unwrap_or_default();
-		workers.push(Worker { account, key: key.clone(), record, served });
+		let ledger = read::<pallet_rewards::LedgerOf<Runtime>>(state, &Ledgers::<Runtime>::hashed_key_for(&account))?;
+		let live_until = ledger.filter(|ledger| ledger.stake() > 0).map(|ledger| ledger.live_until());
+		workers.push(Worker { account, key: key.clone(), record, served, live_until });
 	}
 	Ok(workers)
 }
@@ -200,9 +205,19 @@ mod tests {
 		let found = workers(&fake, &[other, key()]).unwrap();
 		assert_eq!(found.len(), 1);
 		assert_eq!((found[0].account.clone(), found[0].served.clone()), (DAVE, vec![H256([9; 32])]));
-		assert_eq!(found[0].record.bonded, 1_000);
+		assert_eq!((found[0].record.bonded, found[0].live_until), (1_000, None));
 		assert_eq!(owed(&fake, &found).unwrap(), Owed::default());
 		assert!(!has_open_jobs(&fake).unwrap());
+	}
+
+	#[test]
+	fn worker_with_active_stake_should_be_live_until_its_heartbeat_is_over() {
+		let mut fake = with_worker();
+		for (stake, live_until) in [(5, Some(70)), (0, None)] {
+			let ledger = pallet_rewards::LedgerOf::<Runtime> { base: stake, base_live_until: 70, ..Default::default() };
+			fake.0.insert(Ledgers::<Runtime>::hashed_key_for(DAVE), ledger.encode());
+			assert_eq!(workers(&fake, &[key()]).unwrap()[0].live_until, live_until);
+		}
 	}
 
 	#[test]

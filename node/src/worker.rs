@@ -57,7 +57,7 @@ fn in_words(validates: bool, roles: &Roles, engine_url: &str, service_keys: usiz
 }
 
 /// The service keys in the keystore.
-fn service_keys(keystore: &KeystorePtr) -> Vec<ServiceKey> {
+pub(crate) fn service_keys(keystore: &KeystorePtr) -> Vec<ServiceKey> {
 	keystore.sr25519_public_keys(KEY_TYPE).into_iter().map(Into::into).collect()
 }
 

@@ -23,14 +23,14 @@ pub(super) fn check(rpc: &Rpc, files: &Files, development: bool, findings: &mut 
 	check_clock(rpc, syncing, development, findings);
 	check_finality(rpc, findings);
 	check_history(rpc, findings);
-	if slashing::is_armed(rpc) {
-		findings.ok("slashing", "wrong and missing answers cost stake");
-	} else {
-		findings.warn(
+	match slashing::is_armed(rpc) {
+		Err(error) => findings.unknown("slashing", error),
+		Ok(true) => findings.ok("slashing", "wrong and missing answers cost stake"),
+		Ok(false) => findings.warn(
 			"slashing",
 			"slashing is disarmed: wrong answers cost nothing on this chain, for now",
 			"Rely on no answer for value until it is armed",
-		);
+		),
 	}
 }
 

@@ -15,8 +15,10 @@ use std::{
 	time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// A small inference that takes longer than this is too slow for anybody.
+/// So long one inference is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What is said of an engine that takes longer.
+const BUSY: &str = "it is busy, or takes longer than 20 s";
 
 /// Whether the engine runs, has the models that the workers serve, and computes.
 pub(super) fn check(rpc: &Rpc, url: Option<&str>, workers: &[Worker], infer: bool, findings: &mut Findings) {
@@ -64,6 +66,10 @@ fn check_model(rpc: &Rpc, url: &str, model: ModelId, infer: bool, findings: &mut
 	let fix = || format!("Import it (`assay-engine import`), or stop serving it (`assay worker stop 0x{id}`)");
 	match rpc.send(Method::GET, &format!("{url}/v2/models/{id}/ready"), "application/json", Vec::new()) {
 		Ok(reply) if reply.status == 200 => (),
+		Ok(reply) if reply.status != 404 => {
+			let words = format!("the engine does not say whether it has 0x{id} (HTTP status {})", reply.status);
+			return findings.warn("model", words, "It may be busy: see its log, and run this again");
+		}
 		Ok(reply) => {
 			let words = String::from_utf8_lossy(&reply.body).chars().take(200).collect::<String>();
 			return findings.fail(
@@ -79,6 +85,11 @@ fn check_model(rpc: &Rpc, url: &str, model: ModelId, infer: bool, findings: &mut
 	}
 	match try_out(rpc, url, model) {
 		Ok(words) => findings.ok("model", format!("the engine has 0x{id}, and {words}")),
+		Err(error) if error == BUSY => findings.warn(
+			"model",
+			format!("the engine has 0x{id}, and {error}"),
+			"See that the deadlines you take (`assay worker serve --min-deadline`) allow for that",
+		),
 		Err(error) => findings.fail("model", format!("the engine has 0x{id}, and cannot run it: {error}"), fix()),
 	}
 }
@@ -103,7 +114,7 @@ fn try_out(rpc: &Rpc, url: &str, model: ModelId) -> Result<String, String> {
 			200 if reply.body.len() == output => return Ok(format!("ran it in {} ms", took.as_millis())),
 			200 => return Err(format!("its output has {} bytes instead of {output}", reply.body.len())),
 			202 if took < PATIENCE => (),
-			202 => return Err(format!("it is still at it after {PATIENCE:?}")),
+			202 | 503 => return Err(BUSY.into()),
 			422 => return Ok("refuses an input of zeros, as a model may".into()),
 			status => {
 				let words = String::from_utf8_lossy(&reply.body).chars().take(200).collect::<String>();

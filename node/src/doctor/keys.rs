@@ -6,7 +6,7 @@ use crate::{
 	place::Files,
 	state::{self, Worker},
 };
-use assay_primitives::{offchain::Settings, AccountId, Balance, ServiceKey, OPG};
+use assay_primitives::{offchain::Settings, AccountId, Balance, BlockNumber, ServiceKey, OPG};
 use assay_runtime::{opaque::SessionKeys, Runtime};
 use codec::{Decode, Encode};
 use frame_support::traits::Get;
@@ -32,7 +32,11 @@ pub(super) fn check(rpc: &Rpc, files: &Files, settings: Option<&Settings>, findi
 	};
 	let troubles = found.iter().filter_map(Entry::trouble).chain(folder_trouble(&files.keystore));
 	let troubles: Vec<_> = troubles.collect();
-	if troubles.is_empty() {
+	let unusable: Vec<_> = found.iter().filter_map(|entry| entry.unusable(&files.chain)).collect();
+	for trouble in &unusable {
+		findings.fail("keystore", trouble, "Then run this again");
+	}
+	if troubles.is_empty() && unusable.is_empty() {
 		findings.ok(
 			"keystore",
 			format!("{} keys in {}, for their owner's eyes only", found.len(), files.keystore.display()),
@@ -41,31 +45,42 @@ pub(super) fn check(rpc: &Rpc, files: &Files, settings: Option<&Settings>, findi
 	for trouble in troubles {
 		findings.fail("keystore", trouble, "Then make new keys if somebody may have read them (`assay-node keys`)");
 	}
-	if let Err(error) = check_session(rpc, &found, findings) {
+	let place = format!("--keystore-path '{}'", files.keystore.display());
+	if let Err(error) = check_session(rpc, &found, &place, findings) {
 		findings.unknown("session", error);
 	}
-	check_service(rpc, &found, settings, findings).unwrap_or_else(|error| {
+	check_service(rpc, &found, settings, &place, findings).unwrap_or_else(|error| {
 		findings.unknown("worker", error);
 		Vec::new()
 	})
 }
 
 /// The validators whose session keys are here.
-fn check_session(rpc: &Rpc, found: &[Entry], findings: &mut Findings) -> Result<(), String> {
+fn check_session(rpc: &Rpc, found: &[Entry], place: &str, findings: &mut Findings) -> Result<(), String> {
 	let validates =
 		rpc.call("system_nodeRoles", json!([]))?.as_array().is_some_and(|roles| roles.contains(&json!("Authority")));
 	let active = state::read::<Vec<AccountId>>(rpc, &Validators::<Runtime>::hashed_key())?.unwrap_or_default();
 	let kinds = SessionKeys::key_ids();
+	let in_force = in_force(rpc)?;
+	let signs = |public: &[u8]| in_force.iter().any(|key| key[..] == *public);
 	let mut owners = BTreeSet::new();
 	let mut strangers = Vec::new();
-	let mut own = 0;
+	let (mut own, mut replaced) = (0, 0);
 	for entry in found {
 		let Some(kind) = kinds.iter().find(|kind| kind.0 == entry.kind.as_bytes()) else { continue };
 		own += 1;
 		let public = hex::decode(entry.public.trim_start_matches("0x")).unwrap_or_default();
-		match state::read::<AccountId>(rpc, &KeyOwner::<Runtime>::hashed_key_for((*kind, public)))? {
+		match state::read::<AccountId>(rpc, &KeyOwner::<Runtime>::hashed_key_for((*kind, public.clone())))? {
 			Some(owner) => {
 				owners.insert(owner);
+			}
+			None if signs(&public) => {
+				replaced += 1;
+				findings.warn(
+					"session",
+					format!("the {} key {} is replaced and still in force", entry.kind, entry.public),
+					"Keep its file until the session after this one has begun",
+				);
 			}
 			None => strangers.push(entry),
 		}
@@ -85,14 +100,14 @@ fn check_session(rpc: &Rpc, found: &[Entry], findings: &mut Findings) -> Result<
 			findings.fail(
 				"session",
 				format!("the keystore has some of the session keys of {address}, not all that the chain knows"),
-				"Make new ones (`assay-node keys generate --rotate`) and submit session.setKeys",
+				format!("Make new ones (`assay-node keys generate --rotate --owner {address} {place}`) and submit session.setKeys"),
 			);
 			continue;
 		}
 		let queued = state::read::<Vec<(AccountId, SessionKeys)>>(rpc, &QueuedKeys::<Runtime>::hashed_key())?
 			.unwrap_or_default();
 		let soon = queued.iter().any(|(who, keys)| who == owner && keys.encode() == next.encode());
-		match (active.contains(owner), soon) {
+		match (active.contains(owner), soon && signs(next.get_raw(kinds[0]))) {
 			(true, true) => findings.ok("session", format!("this node validates for {address}")),
 			(true, false) => findings.warn(
 				"session",
@@ -110,12 +125,12 @@ fn check_session(rpc: &Rpc, found: &[Entry], findings: &mut Findings) -> Result<
 		findings.warn(
 			"session",
 			format!("the chain does not know the {} key {}", entry.kind, entry.public),
-			"Submit session.setKeys with it (`assay-node keys generate` printed how), or remove its file if it was replaced",
+			"Submit session.setKeys with it (`assay-node keys generate` printed how), or remove its file if it was replaced two sessions ago or more",
 		);
 	}
 	if validates && own == 0 {
-		check_memory(rpc, &active, findings)?;
-	} else if validates && owners.is_empty() {
+		check_memory(rpc, &active, place, findings)?;
+	} else if validates && owners.is_empty() && replaced == 0 {
 		findings.fail(
 			"session",
 			"the node runs as a validator, and the chain knows none of its keys",
@@ -133,8 +148,19 @@ fn check_session(rpc: &Rpc, found: &[Entry], findings: &mut Findings) -> Result<
 	Ok(())
 }
 
+/// The keys that sign blocks and finality votes in this session.
+fn in_force(rpc: &Rpc) -> Result<Vec<[u8; 32]>, String> {
+	let mut keys = Vec::new();
+	for pallet in [&b"Babe"[..], b"Grandpa"] {
+		let key = frame_support::storage::storage_prefix(pallet, b"Authorities");
+		let authorities: Vec<([u8; 32], u64)> = state::read(rpc, &key)?.unwrap_or_default();
+		keys.extend(authorities.into_iter().map(|(key, _)| key));
+	}
+	Ok(keys)
+}
+
 /// Keys that a flag such as --alice has put into the node's memory.
-fn check_memory(rpc: &Rpc, active: &[AccountId], findings: &mut Findings) -> Result<(), String> {
+fn check_memory(rpc: &Rpc, active: &[AccountId], place: &str, findings: &mut Findings) -> Result<(), String> {
 	for owner in active.iter().take(MOST) {
 		let Some(keys) = state::read::<SessionKeys>(rpc, &NextKeys::<Runtime>::hashed_key_for(owner))? else {
 			continue;
@@ -148,7 +174,7 @@ fn check_memory(rpc: &Rpc, active: &[AccountId], findings: &mut Findings) -> Res
 	findings.fail(
 		"session",
 		"the node runs as a validator and has no session keys",
-		"Make them: `assay-node keys generate --owner ADDRESS`",
+		format!("Make them: `assay-node keys generate --owner ADDRESS {place}`"),
 	);
 	Ok(())
 }
@@ -158,6 +184,7 @@ fn check_service(
 	rpc: &Rpc,
 	found: &[Entry],
 	settings: Option<&Settings>,
+	place: &str,
 	findings: &mut Findings,
 ) -> Result<Vec<Worker>, String> {
 	let keys: Vec<ServiceKey> = found
@@ -170,18 +197,23 @@ fn check_service(
 		.collect();
 	let works = settings.is_some_and(|settings| settings.roles.worker || settings.roles.responder);
 	match (works, keys.is_empty()) {
+		_ if settings.is_none() => findings.warn(
+			"worker",
+			"the node keeps to itself which role it plays (--rpc-methods safe)",
+			"Its log says it at the start: look for \"This node\"",
+		),
 		(true, true) => findings.fail(
 			"worker",
 			"the node plays the role of a worker and has no service key, so it cannot answer",
-			"Make one: `assay-node keys service`",
+			format!("Make one: `assay-node keys service {place}`"),
 		),
 		(false, true) => findings.ok("worker", "the node is no worker's"),
-		(false, false) if settings.is_some() => findings.warn(
+		(false, false) => findings.warn(
 			"worker",
 			"there is a service key, and the node plays no role",
 			"Start it with --roles worker and --engine-url",
 		),
-		_ => (),
+		(true, false) => (),
 	}
 	let workers = state::workers(rpc, &keys)?;
 	for key in keys.iter().filter(|key| !workers.iter().any(|worker| worker.key == **key)) {
@@ -195,7 +227,7 @@ fn check_service(
 		);
 	}
 	for worker in &workers {
-		check_worker(worker, findings);
+		check_worker(worker, rpc.best, findings);
 	}
 	let owed = state::owed(rpc, &workers)?;
 	let left = owed.due_by.map(|by| by.saturating_sub(rpc.best));
@@ -213,11 +245,11 @@ fn check_service(
 	Ok(workers)
 }
 
-fn check_worker(worker: &Worker, findings: &mut Findings) {
+fn check_worker(worker: &Worker, best: BlockNumber, findings: &mut Findings) {
 	let address = worker.account.to_ss58check();
 	let record = &worker.record;
 	let least: Balance = <Runtime as pallet_workers::Config>::MinBond::get();
-	let free = record.free(<Runtime as pallet_workers::Config>::MaxLeverage::get());
+	let free = record.free();
 	let opg = |amount: Balance| amount / OPG;
 	if record.bonded < least {
 		findings.fail(
@@ -234,6 +266,16 @@ fn check_worker(worker: &Worker, findings: &mut Findings) {
 	} else {
 		let (bonded, free) = (opg(record.bonded), opg(free));
 		findings.ok("stake", format!("{address}: {bonded} OPG bonded, {free} free, {} open jobs", record.open_claims));
+	}
+	match worker.live_until {
+		Some(until) if until <= best => findings.warn(
+			"heartbeat",
+			format!("{address} has not been heard of since its last heartbeat ended in block {until}, and earns no emission"),
+			"Start its node with --roles worker and see that its engine is ready (below)",
+		),
+		Some(until) => findings.ok("heartbeat", format!("{address} earns emission, up to block {until} by its last one")),
+		// Said by the other findings.
+		None => (),
 	}
 	if record.paused {
 		findings.warn(

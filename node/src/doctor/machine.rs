@@ -63,15 +63,16 @@ fn check_ntp(findings: &mut Findings) {
 /// Who can reach the node's ports. `open` is whether unsafe methods were answered.
 pub(super) fn check_ports(rpc: &Rpc, open: bool, development: bool, findings: &mut Findings) {
 	let port = port_of(rpc.url());
-	let everywhere = port.is_some_and(listens_everywhere);
+	// What was reached over the network can be reached over the network.
+	let everywhere = port.is_none_or(listens_everywhere);
 	let words = |reach: &str, methods: &str| format!("JSON-RPC listens {reach}; {methods} are answered");
 	match (everywhere, open) {
 		(true, true) => findings.fail(
 			"rpc",
-			words("on all interfaces", "unsafe methods"),
+			words("where other machines reach it", "unsafe methods"),
 			"Whoever reaches the port can change this node: start it with --rpc-methods safe, or without --rpc-external",
 		),
-		(true, false) => findings.ok("rpc", words("on all interfaces", "only safe methods")),
+		(true, false) => findings.ok("rpc", words("where other machines reach it", "only safe methods")),
 		(false, true) => findings.ok("rpc", words("on this machine or one interface only", "unsafe methods")),
 		(false, false) => findings.ok("rpc", words("on this machine or one interface only", "only safe methods")),
 	}

@@ -129,7 +129,8 @@ impl Doctor {
 		chain::check(rpc, files, development, findings);
 		// Without this method, the node keeps to itself what it was told; so does any node that others can reach.
 		let settings = rpc.settings();
-		machine::check_ports(rpc, settings.is_ok(), development, findings);
+		let open = !matches!(&settings, Err(error) if error.contains("unsafe"));
+		machine::check_ports(rpc, open, development, findings);
 		let workers = keys::check(rpc, files, settings.as_ref().ok(), findings);
 		let url = match (&self.engine_url, &settings) {
 			(Some(url), _) => Some(url.trim_end_matches('/').to_owned()),

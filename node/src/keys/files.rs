@@ -6,7 +6,7 @@ use serde_json::{json, Value};
 use sp_core::crypto::KeyTypeId;
 use std::{
 	fs,
-	os::unix::fs::PermissionsExt,
+	os::unix::fs::{MetadataExt, PermissionsExt},
 	path::{Path, PathBuf},
 };
 
@@ -21,6 +21,8 @@ pub(crate) struct Entry {
 	pub(crate) path: PathBuf,
 	/// Who may do what with the file.
 	mode: u32,
+	/// The number of the user whose it is.
+	owner: u32,
 }
 
 impl Entry {
@@ -40,6 +42,23 @@ impl Entry {
 		let trouble =
 			|| format!("others can read it (mode {:03o}): chmod 600 '{}'", self.rights(), self.path.display());
 		(self.mode & 0o077 != 0).then(trouble)
+	}
+
+	/// Why the node cannot sign with it, and what to do: it runs as the user whose the chain's folder is.
+	pub(crate) fn unusable(&self, folder: &Path) -> Option<String> {
+		let path = self.path.display();
+		if let Err(error) = fs::File::open(&self.path) {
+			return Some(format!("{path} cannot be read: {error}; run this as the user as whom the node runs"));
+		}
+		let owner = fs::metadata(folder).ok()?.uid();
+		let other = || {
+			format!(
+				"{path} belongs to another user than {}, so the node cannot sign with it: chown --reference='{}' '{path}'",
+				folder.display(),
+				folder.display()
+			)
+		};
+		(owner != self.owner).then(other)
 	}
 
 	/// What everybody may know of it.
@@ -62,18 +81,21 @@ impl Entry {
 
 /// The keys in a keystore, by kind. None if its folder is not there.
 pub(crate) fn entries(keystore: &Path) -> Result<Vec<Entry>, String> {
-	if !keystore.exists() {
-		return Ok(Vec::new());
-	}
 	let unreadable = |error: std::io::Error| format!("The keystore {} cannot be read: {error}", keystore.display());
 	let mut entries = Vec::new();
-	for file in fs::read_dir(keystore).map_err(unreadable)? {
+	let files = match fs::read_dir(keystore) {
+		// Not so where one may not even look: that is an error.
+		Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(entries),
+		files => files.map_err(unreadable)?,
+	};
+	for file in files {
 		let file = file.map_err(unreadable)?;
 		let Ok(bytes) = hex::decode(file.file_name().to_string_lossy().as_ref()) else { continue };
 		let Some((kind, public)) = bytes.split_first_chunk::<4>() else { continue };
-		let mode = file.metadata().map_err(unreadable)?.permissions().mode();
+		let metadata = file.metadata().map_err(unreadable)?;
+		let (mode, owner) = (metadata.permissions().mode(), metadata.uid());
 		let kind = String::from_utf8_lossy(kind).into_owned();
-		entries.push(Entry { kind, public: hex(public), path: file.path(), mode });
+		entries.push(Entry { kind, public: hex(public), path: file.path(), mode, owner });
 	}
 	entries.sort_by(|a, b| (&a.kind, &a.public).cmp(&(&b.kind, &b.public)));
 	Ok(entries)
@@ -102,7 +124,7 @@ pub(super) fn check_new(files: &Files, keys: &[(KeyTypeId, Vec<u8>)]) -> Result<
 		let public = hex(public);
 		let entry = all.iter().find(|entry| entry.kind.as_bytes() == kind.0 && entry.public == public);
 		let entry = entry.ok_or("A new key is not in the keystore. Is the disk full?")?;
-		match entry.trouble() {
+		match entry.trouble().or_else(|| entry.unusable(&files.chain)) {
 			None => Ok(entry.clone()),
 			Some(trouble) => Err(format!("The key was made, but {trouble}")),
 		}

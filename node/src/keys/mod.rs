@@ -114,10 +114,12 @@ impl Generate {
 			)
 		})?;
 		let seed = self.secret.seed(files)?;
-		let old = files::refuse_to_add(files, SessionKeys::key_ids(), self.secret.rotate)?;
+		let mut old = files::refuse_to_add(files, SessionKeys::key_ids(), self.secret.rotate)?;
 		let keystore = files.open_keystore()?;
 		let made = make_session_keys(&keystore, &owner, seed.as_deref())?;
 		let entries = files::check_new(files, &made.public)?;
+		// Those that were made again from the same seed are not old.
+		old.retain(|entry| !entries.iter().any(|new| new.path == entry.path));
 
 		let (keys, proof) = (hex(&made.keys), hex(&made.proof));
 		let secrets = self.secret.shown(&entries)?;
@@ -146,7 +148,9 @@ impl Generate {
 		);
 		if !files.network_key().is_file() {
 			println!(
-				"A validator also needs a network identity: `assay-node key generate-node-key --file '{}'`.",
+				"A validator that never ran also needs a network identity: `mkdir -p -m 700 '{0}' && (umask 077; assay-node key \
+				 generate-node-key --file '{1}')`.",
+				files.network_key().parent().unwrap_or(&files.chain).display(),
 				files.network_key().display()
 			);
 		}
@@ -161,10 +165,12 @@ impl Generate {
 impl Service {
 	fn run(&self, files: &Files) -> sc_cli::Result<()> {
 		let seed = self.secret.seed(files)?;
-		let old = files::refuse_to_add(files, &[service_key::KEY_TYPE], self.secret.rotate)?;
+		let mut old = files::refuse_to_add(files, &[service_key::KEY_TYPE], self.secret.rotate)?;
 		let keystore = files.open_keystore()?;
 		let key = make_service_key(&keystore, seed.as_deref())?;
 		let entries = files::check_new(files, &[(service_key::KEY_TYPE, key.to_raw_vec())])?;
+		// Those that were made again from the same seed are not old.
+		old.retain(|entry| !entries.iter().any(|new| new.path == entry.path));
 		let public = hex(key.as_ref());
 		let command = format!("assay worker key {public} --account file:PATH");
 		let secrets = self.secret.shown(&entries)?;

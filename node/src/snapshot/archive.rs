@@ -20,6 +20,8 @@ const CHECKSUMS: &str = "checksums.json";
 const FILES: &str = "database";
 /// Both JSON files are far shorter.
 const MOST_JSON: u64 = 16 << 20;
+/// No database has more files.
+const MOST_FILES: usize = 4_096;
 /// Fast, and not much larger than the best.
 const COMPRESSION: i32 = 3;
 /// What is read at once.
@@ -112,7 +114,8 @@ pub(super) fn read(
 	let input = Counting { input, progress };
 	let decoder = zstd::Decoder::new(BufReader::new(input)).map_err(|error| damaged(&error))?;
 	let mut archive = Archive::new(decoder);
-	let mut entries = archive.entries().map_err(|error| damaged(&error))?;
+	// Raw: what extends a name is read into memory whole otherwise, however long. Ours are short.
+	let mut entries = archive.entries().map_err(|error| damaged(&error))?.raw(true);
 	let mut next = || -> Result<Option<(String, tar::Entry<'_, _>)>, String> {
 		let Some(entry) = entries.next() else { return Ok(None) };
 		let entry = entry.map_err(|error| damaged(&error))?;
@@ -142,6 +145,9 @@ pub(super) fn read(
 		if name == CHECKSUMS {
 			break json(entry).map_err(|error| damaged(&error))?;
 		}
+		if found.len() >= MOST_FILES {
+			return Err(damaged(&"it has too many files"));
+		}
 		let name = plain_name(&name).ok_or_else(|| damaged(&format!("{name:?} does not belong there")))?;
 		let length = entry.size();
 		room = room.checked_sub(length).ok_or_else(|| damaged(&"it is longer than it says"))?;
@@ -150,7 +156,13 @@ pub(super) fn read(
 		let mut out = File::create_new(&path).map_err(fail)?;
 		let mut idle = Progress::new("", 0);
 		let mut entry = Hashing::new(entry, &mut idle);
-		let copied = io::copy(&mut entry, &mut out).map_err(|error| damaged(&error))?;
+		let (mut copied, mut buffer) = (0, vec![0; 1 << 16]);
+		loop {
+			let read = entry.read(&mut buffer).map_err(|error| damaged(&error))?;
+			let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+			out.write_all(bytes).map_err(fail)?;
+			copied += read as u64;
+		}
 		if copied != length {
 			return Err(damaged(&format!("{name} is cut off")));
 		}

@@ -9,7 +9,10 @@
 mod archive;
 mod chain;
 
-use crate::place::{Files, Place};
+use crate::{
+	keys::entries,
+	place::{Files, Place},
+};
 use archive::{Description, FORMAT};
 use clap::{Args, Subcommand};
 use fs4::FileExt;
@@ -104,8 +107,8 @@ impl Import {
 		let database = files.database();
 		if database.exists() && fs::read_dir(&database)?.next().is_some() {
 			return Err(format!(
-				"There is a database at {} already, and it stays. Remove it with `assay-node purge-chain`, or say another \
-				 --base-path.",
+				"There is a database at {} already, and it stays. Remove it with `assay-node purge-chain` and the same \
+				 --chain and --base-path (not on a validator with keys in force: see docs/operators.md), or say another --base-path.",
 				database.display()
 			)
 			.into());
@@ -124,6 +127,12 @@ impl Import {
 		}
 		fs::rename(&unfinished, &database)?;
 		println!("{} holds {description}, whole and of this chain. Start the node.", database.display());
+		if entries(&files.keystore)?.iter().any(|entry| entry.kind == "gran") {
+			eprintln!(
+				"The keystore here has session keys, and this database does not know how they have voted since it was written: to vote \
+				 twice is slashed. Take them out, start without --validator, and go on with new ones (`assay-node keys generate`)."
+			);
+		}
 		Ok(())
 	}
 
@@ -143,10 +152,11 @@ impl Import {
 				));
 			}
 			let free = fs4::available_space(parent).map_err(|error| error.to_string())?;
-			if free < description.bytes {
+			if free < description.bytes.saturating_add(ROOM) {
 				return Err(format!(
-					"The database takes {} MiB, and {} has {} MiB free.",
+					"The database takes {} MiB, and a node wants {} MiB more; {} has {} MiB free.",
 					description.bytes >> 20,
+					ROOM >> 20,
 					parent.display(),
 					free >> 20
 				));
@@ -179,6 +189,9 @@ struct Progress {
 	done: u64,
 	said: u64,
 }
+
+/// A node does not start with less than half of this free.
+const ROOM: u64 = 2 << 30;
 
 /// Bytes between two words.
 const STEP: u64 = 256 << 20;
