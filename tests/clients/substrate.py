@@ -3,6 +3,7 @@ by its name, a request and its answer. Prints one JSON object; what it is doing 
 
 import json
 import os
+import signal
 import struct
 import sys
 
@@ -60,6 +61,8 @@ def event(receipt, pallet: str, name: str) -> dict:
 
 
 def main() -> None:
+    # A chain that stands still must not hold up the tests for ever.
+    signal.alarm(300)
     env = os.environ
     chain = SubstrateInterface(env["ASSAY_URL"], ss58_format=SS58_PREFIX)
     check(chain.token_symbol == "OPG" and chain.token_decimals == 18, "the token is another one")

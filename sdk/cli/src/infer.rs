@@ -19,6 +19,8 @@ use subxt::{dynamic::Value, utils::AccountId32};
 const DEFAULT_DEADLINE: u32 = 20;
 /// Blocks on top of the least deadline of a worker, for the draw.
 const DEADLINE_SLACK: u32 = 5;
+/// What is paid at most unless told otherwise: so many times what the cheapest worker asks.
+const DEARER: u128 = 2;
 
 /// A request, as the chain takes it.
 pub struct Request {
@@ -97,18 +99,11 @@ async fn prepare(command: &Infer, model: &OnChain, chain: &Chain, at: &At, repor
 			None => bail!("nobody serves {} now, so nobody would answer", model.title()),
 		}
 	}
-	let slowest = able.iter().map(|(_, terms)| terms.min_deadline).max().unwrap_or_default();
-	let deadline = command.deadline.unwrap_or_else(|| DEFAULT_DEADLINE.max(slowest.saturating_add(DEADLINE_SLACK)));
-	let least: u128 = chain.constant(at, "Inference", "MinFee").unwrap_or_default();
-	let quotes = able
-		.iter()
-		.map(|(_, terms)| quote(record.price.max(least), terms, command.coverage.0, deadline.saturating_add(window)));
-	let (cheapest, dearest) = (quotes.clone().min().unwrap_or_default(), quotes.max().unwrap_or_default());
-	let max_fee = command.max_fee.map_or(dearest, |fee| fee.0);
-	if max_fee < cheapest {
-		let text = format!("{} is not enough: the least that anyone asks is {}", Amount(max_fee), Amount(cheapest));
-		bail!(Refused { name: Some("Inference.FeeTooLow".into()), text });
-	}
+	// One slow or dear worker does not decide for all.
+	let fastest = able.iter().map(|(_, terms)| terms.min_deadline).min().unwrap_or_default();
+	let longest: u32 = chain.constant(at, "Inference", "MaxDeadline")?;
+	let usual = DEFAULT_DEADLINE.max(fastest.saturating_add(DEADLINE_SLACK)).min(longest);
+	let deadline = command.deadline.unwrap_or(usual);
 	let between = |name: &str, unit: &str, value: u32, range: (u32, u32)| match value {
 		value if value < range.0 || value > range.1 => {
 			let text = format!("the {unit} is between {} and {} blocks, not {value}", range.0, range.1);
@@ -118,6 +113,19 @@ async fn prepare(command: &Infer, model: &OnChain, chain: &Chain, at: &At, repor
 	};
 	let constant = |name: &str| chain.constant::<u32>(at, "Inference", name);
 	between("DeadlineOutOfRange", "deadline", deadline, (constant("MinDeadline")?, constant("MaxDeadline")?))?;
+	let least: u128 = chain.constant(at, "Inference", "MinFee").unwrap_or_default();
+	let quotes = able
+		.iter()
+		.filter(|(_, terms)| terms.min_deadline <= deadline)
+		.map(|(_, terms)| quote(record.price.max(least), terms, command.coverage.0, deadline.saturating_add(window)));
+	let (Some(cheapest), Some(dearest)) = (quotes.clone().min(), quotes.max()) else {
+		bail!("nobody answers {} within {deadline} blocks; the fastest worker wants {fastest}", model.title());
+	};
+	let max_fee = command.max_fee.map_or(dearest.min(cheapest.saturating_mul(DEARER)), |fee| fee.0);
+	if max_fee < cheapest {
+		let text = format!("{} is not enough: the least that anyone asks is {}", Amount(max_fee), Amount(cheapest));
+		bail!(Refused { name: Some("Inference.FeeTooLow".into()), text });
+	}
 	between("WindowOutOfRange", "window", window, (record.policy.window(), constant("MaxWindow")?))?;
 	Ok(Request {
 		model: model.id,

@@ -2,10 +2,11 @@
 
 use crate::{
 	amount::Amount,
-	args::Job,
-	chain::{At, Chain, Config},
+	args::{Global, Job},
+	chain::{call, At, Chain, Config},
 	models,
 	report::Report,
+	sending::send,
 	types::{
 		variant_name, Assigned, Bytes32, Committed, DeclinedFields, JobEvent, MissedFields, OfJob, OverturnedFields,
 		RefundFields, RequestedFields, Settled,
@@ -15,6 +16,7 @@ use anyhow::bail;
 use assay_semantics::{DType, TensorType};
 use serde_json::{json, Value as Json};
 use subxt::{
+	dynamic::Value,
 	events::{Events, Phase},
 	ext::scale_decode::DecodeAsType,
 	utils::AccountId32,
@@ -198,8 +200,13 @@ pub fn answer(bytes: &[u8], types: &[TensorType]) -> Answer {
 }
 
 /// `assay job`.
-pub async fn run(command: &Job, chain: &Chain, report: &Report) -> anyhow::Result<()> {
+pub async fn run(command: &Job, global: &Global, chain: &Chain, report: &Report) -> anyhow::Result<()> {
 	let id = command.id;
+	if command.cancel {
+		let call = call("Inference", "cancel", [("job", Value::u128(id.into()))]);
+		let done = format!("Cancelled job {id}. What it had in escrow is yours again.");
+		return send(&call, &format!("take the request of job {id} back"), &done, global, chain, report).await;
+	}
 	let at = chain.best().await?;
 	let now = at.block_number();
 	let (job, result) = (open(chain, &at, id).await?, result(chain, &at, id).await?);

@@ -2,7 +2,7 @@
 
 use assay_cli::{
 	account::{commands as accounts, keystore, Usage},
-	args::{Args, Command},
+	args::{without_secret, Args, Command},
 	chain::{Chain, Refused},
 	delegation, dispute, infer, job, models,
 	report::Report,
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-	let args = Args::parse();
+	let args = Args::try_parse().unwrap_or_else(|error| without_secret(error).exit());
 	keystore::settle(&args.global);
 	let report = Report::new(args.global.json);
 	match run(args, &report).await {
@@ -43,7 +43,7 @@ async fn run(args: Args, report: &Report) -> anyhow::Result<ExitCode> {
 				return Ok(ExitCode::FAILURE);
 			}
 		}
-		Command::Job(command) => job::run(&command, &chain().await?, report).await?,
+		Command::Job(command) => job::run(&command, global, &chain().await?, report).await?,
 		Command::Dispute(command) => dispute::run(&command, &chain().await?, report).await?,
 		Command::Watch(command) => watch::run(&command, global, chain().await?, report).await?,
 		Command::Worker(command) => worker::run(command, global, &chain().await?, report).await?,

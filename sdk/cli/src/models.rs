@@ -7,14 +7,14 @@ use crate::{
 	chain::{call, At, Chain},
 	input::signature,
 	report::Report,
-	sending::agreed,
+	sending::{agreed, send},
 	table::{Column, Table},
 	types::{text, Bytes32, ModelRecord, ModelStatus, Terms},
 };
 use anyhow::{bail, Context};
 use assay_semantics::{DType, Model, TensorType};
 use serde_json::{json, Value as Json};
-use std::{fs, future::Future};
+use std::{fs, future::Future, io::Write};
 use subxt::{dynamic::Value, utils::AccountId32};
 
 /// The largest model file that is read.
@@ -126,7 +126,37 @@ where
 			author(global)?;
 			register(&command, &model, &header, file, global, &connect().await?, report).await
 		}
+		ModelsCommand::Price { model, price } => {
+			let more = Some(("price", Value::u128(price.0)));
+			let words = |title: &str| format!("ask {price} at least for an inference by {title}");
+			change(&model, "set_price", more, words, global, &connect().await?, report).await
+		}
+		ModelsCommand::Deprecate { model } => {
+			let words = |title: &str| format!("let {title} take no new requests, for good");
+			change(&model, "deprecate_model", None, words, global, &connect().await?, report).await
+		}
+		ModelsCommand::Remove { model } => {
+			let words = |title: &str| format!("remove {title} and take its deposit back");
+			change(&model, "remove_model", None, words, global, &connect().await?, report).await
+		}
 	}
+}
+
+/// Signs and sends a call on a model of one's own.
+async fn change(
+	model: &str,
+	name: &str,
+	more: Option<(&'static str, Value)>,
+	words: impl FnOnce(&str) -> String,
+	global: &Global,
+	chain: &Chain,
+	report: &Report,
+) -> anyhow::Result<()> {
+	let model = find(chain, &chain.best().await?, model).await?;
+	let arguments = [("model", Value::from_bytes(model.id))].into_iter().chain(more);
+	let call = call("Models", name, arguments);
+	let done = format!("Done: {} of {}.", name.replace('_', " "), model.title());
+	send(&call, &words(&model.title()), &done, global, chain, report).await
 }
 
 async fn list(chain: &Chain, report: &Report) -> anyhow::Result<()> {
@@ -331,12 +361,14 @@ async fn register(
 		command.royalty
 	);
 	let Some(signer) = agreed(&call, &words, global, chain, report).await? else { return Ok(()) };
+	// Before anything is paid for.
+	if let Some(path) = &command.save {
+		let mut saved = fs::File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
+		saved.write_all(&file).with_context(|| format!("cannot write {}", path.display()))?;
+	}
 	let included = chain.submit(&signer, &call).await?;
 
 	let stands = find(chain, &chain.at(included.hash).await?, &format!("0x{}", hex::encode(id))).await?;
-	if let Some(path) = &command.save {
-		fs::write(path, &file).with_context(|| format!("cannot write {}", path.display()))?;
-	}
 	report.line(format!("Registered {} in block {}", stands.title(), included.block));
 	report.line(format!("  id       {}", stands.id_hex()));
 	report.line(format!("  takes    {}", signature(&stands.record.inputs())));

@@ -18,7 +18,21 @@ pub async fn run(command: RewardsCommand, global: &Global, chain: &Chain, report
 			let at = chain.best().await?;
 			let (era, started_at, emission): (u32, u32, u128) = chain.view(&at, "Rewards", "era", ()).await?;
 			report.line(format!("Era {era}, since block {started_at}, emits {}", Amount(emission)));
-			let mut object = json!({ "era": era, "started_at": started_at, "emission": emission.to_string() });
+			let apy: Option<u128> = chain.view(&at, "Rewards", "apy_estimate", ()).await.unwrap_or_default();
+			if let Some(parts) = apy {
+				let percent = parts / 10_u128.pow(14);
+				report.line(format!(
+					"Stake at work earns about {}.{:02} % a year by emission, if all stays as it is",
+					percent / 100,
+					percent % 100
+				));
+			}
+			let mut object = json!({
+				"era": era,
+				"started_at": started_at,
+				"emission": emission.to_string(),
+				"apy_estimate": apy.map(|parts| parts.to_string()),
+			});
 			if who.is_some() || global.account.is_some() {
 				let who = subject(&who, global)?;
 				let claimable: Vec<(u32, u128)> = chain.view(&at, "Rewards", "claimable", (who.0,)).await?;

@@ -1,6 +1,9 @@
 //! Tables that fit the terminal: what is too wide is shortened, addresses in the middle, words at the end. `--json` shortens nothing.
 
-use std::iter::repeat_n;
+use std::{
+	io::{stdout, IsTerminal},
+	iter::repeat_n,
+};
 
 /// The width where nobody says.
 const WIDTH: usize = 80;
@@ -116,10 +119,13 @@ pub fn cut(text: &str, width: usize) -> String {
 	text.chars().take(width - 1).chain(['…']).collect()
 }
 
-/// How wide the terminal is.
+/// How wide the terminal is. What goes to a file or another program is not shortened, unless COLUMNS says so.
 pub fn width() -> usize {
 	let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-	let seen = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+	let seen = match stdout().is_terminal() {
+		true => terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+		false => said.is_none().then_some(usize::MAX),
+	};
 	seen.or(said).filter(|&width| width > 0).unwrap_or(WIDTH)
 }
 

@@ -66,6 +66,13 @@ pub enum ElementType {
 	I32,
 	I64,
 	Bool,
+	F16,
+	BF16,
+	F64,
+	I16,
+	U16,
+	U32,
+	U64,
 }
 
 impl From<ElementType> for DType {
@@ -77,6 +84,13 @@ impl From<ElementType> for DType {
 			ElementType::I32 => Self::I32,
 			ElementType::I64 => Self::I64,
 			ElementType::Bool => Self::Bool,
+			ElementType::F16 => Self::F16,
+			ElementType::BF16 => Self::BF16,
+			ElementType::F64 => Self::F64,
+			ElementType::I16 => Self::I16,
+			ElementType::U16 => Self::U16,
+			ElementType::U32 => Self::U32,
+			ElementType::U64 => Self::U64,
 		}
 	}
 }
@@ -218,6 +232,35 @@ pub struct Unbonding {
 	pub withdrawable_at: u32,
 }
 
+/// Why a worker lost stake.
+#[derive(DecodeAsType, Clone, Copy, Debug)]
+#[decode_as_type(crate_path = "subxt::ext::scale_decode")]
+#[allow(missing_docs)]
+pub enum SlashReason {
+	MissedDeadline,
+	WrongAnswer,
+}
+
+impl SlashReason {
+	/// For people.
+	pub fn words(self) -> &'static str {
+		match self {
+			Self::MissedDeadline => "it did not answer in time",
+			Self::WrongAnswer => "an answer was proven wrong, or not defended",
+		}
+	}
+}
+
+/// Stake that a worker lost.
+#[derive(DecodeAsType, Clone, Debug)]
+#[decode_as_type(crate_path = "subxt::ext::scale_decode")]
+#[allow(missing_docs)]
+pub struct Slash {
+	pub block: u32,
+	pub amount: u128,
+	pub reason: SlashReason,
+}
+
 /// What `Workers.worker_status` says.
 #[derive(DecodeAsType, Clone, Debug)]
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]
@@ -232,6 +275,19 @@ pub struct WorkerStatus {
 	pub paused: bool,
 	pub service_key: Option<Bytes32>,
 	pub services: Vec<(Bytes32, Terms, u32)>,
+}
+
+/// What `Workers.worker_status` says besides on a chain with delegations.
+#[derive(DecodeAsType, Clone, Debug)]
+#[decode_as_type(crate_path = "subxt::ext::scale_decode")]
+#[allow(missing_docs)]
+pub struct Backing {
+	pub own: u128,
+	pub delegated: u128,
+	pub delegators: u32,
+	pub commission: Option<u32>,
+	pub next_commission: Option<(u32, u32)>,
+	pub suspended_until: Option<u32>,
 }
 
 /// How a fee was split.

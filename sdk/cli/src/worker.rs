@@ -9,7 +9,7 @@ use crate::{
 	report::Report,
 	sending::{agreed, send},
 	table::{Column, Table},
-	types::{self, field, WorkerStatus},
+	types::{Backing, Slash, Terms, WorkerStatus},
 };
 use anyhow::{bail, Context};
 use serde_json::json;
@@ -24,25 +24,10 @@ pub async fn status(chain: &Chain, who: &AccountId32) -> anyhow::Result<Option<W
 	chain.view(&at, "Workers", "worker_status", (who.0,)).await
 }
 
-/// Whose a worker's stake is.
-struct Backing {
-	own: u128,
-	delegated: u128,
-	delegators: u128,
-	/// In billionths. None if it takes no delegations.
-	commission: Option<u32>,
-}
-
-/// Whose a worker's stake is, on a chain with delegations.
+/// Who stands behind a worker; `None` on a chain that began without delegations and has none yet.
 async fn backing(chain: &Chain, who: &AccountId32) -> anyhow::Result<Option<Backing>> {
 	let at = chain.best().await?;
-	let status: Option<Value> = chain.view(&at, "Workers", "worker_status", (who.0,)).await?;
-	let get = |name: &str| status.as_ref().and_then(|status| field(status, name)).and_then(types::number);
-	let commission = get("commission").and_then(|parts| u32::try_from(parts).ok());
-	Ok(match (get("own"), get("delegated"), get("delegators")) {
-		(Some(own), Some(delegated), Some(delegators)) => Some(Backing { own, delegated, delegators, commission }),
-		_ => None,
-	})
+	Ok(chain.view::<_, Option<Backing>>(&at, "Workers", "worker_status", (who.0,)).await.unwrap_or_default())
 }
 
 /// `assay worker`.
@@ -65,6 +50,14 @@ pub async fn run(command: WorkerCommand, global: &Global, chain: &Chain, report:
 		WorkerCommand::Serve { model, capacity, min_price, coverage_price, min_deadline } => {
 			let at = chain.best().await?;
 			let model = models::find(chain, &at, &model).await?;
+			let status = status(chain, &author(global)?.id()?).await?;
+			let services = status.into_iter().flat_map(|status| status.services);
+			let before = services.into_iter().find(|(id, ..)| *id == model.id).map(|(_, terms, _)| terms);
+			let before = before.unwrap_or(Terms { capacity: 1, min_price: 0, coverage_price: 0, min_deadline: 5 });
+			let capacity = capacity.unwrap_or(before.capacity);
+			let min_price = min_price.unwrap_or(Amount(before.min_price));
+			let coverage_price = coverage_price.unwrap_or(Share(before.coverage_price));
+			let min_deadline = min_deadline.unwrap_or(before.min_deadline);
 			let terms = Value::named_composite([
 				("capacity", number(capacity)),
 				("min_price", Value::u128(min_price.0)),
@@ -74,7 +67,11 @@ pub async fn run(command: WorkerCommand, global: &Global, chain: &Chain, report:
 			let arguments = [("model", Value::from_bytes(model.id)), ("terms", terms)];
 			(
 				call("Workers", "serve_model", arguments),
-				format!("serve {} from {min_price} an answer, {capacity} at once", model.title()),
+				format!(
+					"serve {} from {min_price} an answer and {coverage_price} of the coverage a block, {capacity} at once, with {min_deadline} \
+					blocks or more for each",
+					model.title()
+				),
 				format!("Serving {}. Your node's engine must have the model {}.", model.title(), model.id_hex()),
 			)
 		}
@@ -118,20 +115,42 @@ pub async fn run(command: WorkerCommand, global: &Global, chain: &Chain, report:
 				format!("{stake} is on its way out; `assay worker status` says until when."),
 			)
 		}
-		WorkerCommand::Withdraw => (
+		WorkerCommand::Withdraw { who: None } => (
 			call("Workers", "withdraw", []),
 			"take out the stake that is due".into(),
 			"What was due is free again.".into(),
 		),
+		WorkerCommand::Withdraw { who: Some(who) } => {
+			let who = who.id()?;
+			(
+				call("Workers", "withdraw_for", [("worker", Value::from_bytes(who.0))]),
+				format!("give {who} the stake that is due"),
+				format!("What was due is {who}'s again."),
+			)
+		}
 	};
 	send(&call, &words, &done, global, chain, report).await
+}
+
+/// Whether a URL names this machine.
+fn is_of_this_machine(url: &str) -> bool {
+	let uri = url.parse::<hyper::Uri>();
+	uri.is_ok_and(|uri| matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]")))
 }
 
 async fn set_key(key: &Who, insert: bool, global: &Global, chain: &Chain, report: &Report) -> anyhow::Result<()> {
 	let public = key.id()?;
 	let shown = format!("0x{}", hex::encode(public.0));
 	let call = call("Workers", "set_service_key", [("key", Value::from_bytes(public.0))]);
-	let words = format!("let answers be signed by the service key {shown}");
+	if insert && !is_of_this_machine(&chain.url) {
+		bail!(
+			"with --insert the secret would travel to {}; run this on that machine, with --url ws://127.0.0.1:9944, or make the key there: \
+			`assay-node keys service`",
+			chain.url
+		);
+	}
+	let given = if insert { format!(", and give its secret to the node at {}", chain.url) } else { String::new() };
+	let words = format!("let answers be signed by the service key {shown}{given}");
 	let Some(signer) = agreed(&call, &words, global, chain, report).await? else { return Ok(()) };
 	if insert {
 		let secret = key.secret()?.to_string();
@@ -159,19 +178,31 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 		bail!("{who} is not a worker; `assay worker bond` makes it one");
 	};
 	let at = chain.best().await?;
-	report.line(format!("Worker {who}{}", if status.paused { "  (paused)" } else { "" }));
-	report.line(format!("  bonded   {}, of which {} is free for new jobs", Amount(status.bonded), Amount(status.free)));
+	// An older chain may not have these.
+	let live_until: Option<Option<u32>> = chain.view(&at, "Rewards", "live_until", (who.0,)).await.ok();
+	let due: Option<u32> = chain.view(&at, "Inference", "next_deadline", (who.0,)).await.unwrap_or_default();
+	let slashes: Vec<Slash> = chain.view(&at, "Workers", "why_slashed", (who.0,)).await.unwrap_or_default();
 	let backing = backing(chain, who).await?;
-	if let Some(Backing { own, delegated, delegators, commission }) = &backing {
-		let keeps = match commission {
-			Some(commission) => format!("it keeps {} of what they earn", Share(*commission)),
-			None => "it takes no delegations".into(),
-		};
+	let blocks_to = |block: u32| u64::from(block).saturating_sub(at.block_number());
+	report.line(format!("Worker {who}{}", if status.paused { "  (paused)" } else { "" }));
+	let suspended = backing.as_ref().and_then(|backing| backing.suspended_until);
+	if let Some(until) = suspended.filter(|until| blocks_to(*until) > 0) {
 		report.line(format!(
-			"  whose    {} its own, {} of {delegators} delegators; {keeps}",
-			Amount(*own),
-			Amount(*delegated)
+			"  suspended for a wrong answer: it can resume or serve in {} blocks, from block {until} on",
+			blocks_to(until)
 		));
+	}
+	report.line(format!("  bonded   {}, of which {} is free for new jobs", Amount(status.bonded), Amount(status.free)));
+	if let Some(Backing { own, delegated, delegators, commission, next_commission, .. }) = &backing {
+		let keeps = match (commission, next_commission) {
+			(None, _) => "it takes no delegations".into(),
+			(Some(now), None) => format!("it keeps {} of what they earn", Share(*now)),
+			(Some(now), Some((next, from))) => {
+				format!("it keeps {} of what they earn, and {} from block {from} on", Share(*now), Share(*next))
+			}
+		};
+		let (own, delegated) = (Amount(*own), Amount(*delegated));
+		report.line(format!("  whose    {own} its own, {delegated} of {delegators} delegators; {keeps}"));
 	}
 	let most = match status.max_claims {
 		u32::MAX => String::new(),
@@ -182,8 +213,23 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 		Some(key) => report.line(format!("  key      0x{}", hex::encode(key))),
 		None => report.line("  key      none: set one with `assay worker key`, or you get no jobs"),
 	}
+	match live_until {
+		Some(Some(until)) if blocks_to(until) > 0 => report.line(format!(
+			"  earns    emission for {} more blocks, and on by every heartbeat of its node",
+			blocks_to(until)
+		)),
+		Some(Some(_)) => report.line("  earns    no emission before its node's next heartbeat"),
+		Some(None) => report.line("  earns    no emission: it has no stake at work"),
+		None => (),
+	}
+	if let Some(due) = due {
+		report.line(format!("  owes     an answer in {} blocks, by block {due}", blocks_to(due)));
+	}
+	for Slash { block, amount, reason } in &slashes {
+		report.line(format!("  lost     {} in block {block}: {}", Amount(*amount), reason.words()));
+	}
 	for unbonding in &status.unbonding {
-		let left = u64::from(unbonding.withdrawable_at).saturating_sub(at.block_number());
+		let left = blocks_to(unbonding.withdrawable_at);
 		let when = if left == 0 { "can be withdrawn".into() } else { format!("can be withdrawn in {left} blocks") };
 		report.line(format!("  leaving  {} {when}", Amount(unbonding.amount)));
 	}
@@ -215,7 +261,7 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 		}));
 	}
 	report.table(&table);
-	let mut object = json!({
+	report.finish(json!({
 		"worker": who.to_string(),
 		"bonded": status.bonded.to_string(),
 		"free": status.free.to_string(),
@@ -227,13 +273,18 @@ async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Resu
 			"amount": unbonding.amount.to_string(), "withdrawable_at": unbonding.withdrawable_at,
 		})).collect::<Vec<_>>(),
 		"services": services,
-	});
-	if let Some(backing) = backing {
-		object["own"] = backing.own.to_string().into();
-		object["delegated"] = backing.delegated.to_string().into();
-		object["delegators"] = u64::try_from(backing.delegators)?.into();
-		object["commission_ppb"] = backing.commission.into();
-	}
-	report.finish(object);
+		"own": backing.as_ref().map(|backing| backing.own.to_string()),
+		"delegated": backing.as_ref().map(|backing| backing.delegated.to_string()),
+		"delegators": backing.as_ref().map(|backing| backing.delegators),
+		"commission_ppb": backing.as_ref().and_then(|backing| backing.commission),
+		"next_commission": backing.as_ref().and_then(|backing| backing.next_commission)
+			.map(|(share, from)| json!({ "commission_ppb": share, "from": from })),
+		"suspended_until": suspended,
+		"live_until": live_until.flatten(),
+		"next_deadline": due,
+		"slashes": slashes.iter().map(|slash| json!({
+			"block": slash.block, "amount": slash.amount.to_string(), "reason": format!("{:?}", slash.reason),
+		})).collect::<Vec<_>>(),
+	}));
 	Ok(())
 }

@@ -81,12 +81,16 @@ async fn encrypted_account_should_pay_what_the_dry_run_said() -> anyhow::Result<
 	let address = bob.to_string();
 	let stranger = run(&["send", "savings", "5", "--account", &address, "--dry-run"], &right)?.json;
 	assert!(stranger["accepted"].is_null());
-	assert_eq!((&stranger["fee"], &stranger["length"]), (&told.json["fee"], &told.json["length"]));
+	// The fee falls a little with every block that is not full.
+	let alike = |one: u128, other: u128| one.abs_diff(other) * 50 <= one;
+	assert!(alike(planck(&stranger["fee"]), planck(&told.json["fee"])), "{stranger}");
+	assert_eq!(stranger["length"], told.json["length"]);
 
 	// And says the truth.
 	let sent = run(&transfer, &right)?;
 	assert_eq!(sent.code, 0, "{}", sent.stderr);
-	assert_eq!(fee_in(&chain, sent.json["block"].as_u64().unwrap_or_default()).await?, planck(&told.json["fee"]));
+	let paid = fee_in(&chain, sent.json["block"].as_u64().unwrap_or_default()).await?;
+	assert!(alike(paid, planck(&told.json["fee"])), "{paid}, {}", told.json);
 	assert_eq!(balances(&chain, &savings).await?.free, 5 * OPG);
 
 	let spend = |amount: &'static str| ["send", "//Eve", amount, "--account", "savings"];

@@ -10,6 +10,7 @@ mod judge;
 mod load;
 mod network;
 mod operator;
+mod owner;
 mod restart;
 mod sealing;
 mod tour;

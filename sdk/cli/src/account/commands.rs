@@ -3,7 +3,7 @@
 use super::{
 	author, balances,
 	keystore::{self, add, folder, write_new},
-	secret, subject,
+	own, secret, subject,
 	wallet::Wallet,
 	Who,
 };
@@ -20,7 +20,7 @@ use serde_json::json;
 use sp_core::{sr25519::Pair, Pair as _};
 use std::{
 	future::Future,
-	io::{stdout, IsTerminal},
+	io::{stdout, IsTerminal, Write},
 	path::{Path, PathBuf},
 };
 use subxt::{dynamic::Value, utils::AccountId32};
@@ -94,7 +94,7 @@ fn import(name: &str, from: Option<&Who>, report: &Report) -> anyhow::Result<()>
 			wallet
 		}
 		other => {
-			let words = other.map_or_else(secret::phrase, Who::secret)?;
+			let words = other.map_or_else(|| own(&secret::phrase()?), Who::secret)?;
 			let pair = Pair::from_string(&words, None)
 				.map_err(|_| anyhow!("this is neither a seed (0x and 64 hex digits) nor a valid phrase"))?;
 			Wallet::lock(&pair, name, &secret::new_password(name)?)?
@@ -138,7 +138,11 @@ fn export(name: &str, file: Option<&Path>, report: &Report) -> anyhow::Result<()
 			write_new(path, &wallet.text)?;
 			report.line(format!("Wrote {}, encrypted with the same password. Wallets can import it.", path.display()));
 		}
-		None => report.line(wallet.text.trim_end()),
+		None if report.is_json() => (),
+		// It may be the only copy that is kept: what cannot be written must be said.
+		None => writeln!(stdout(), "{}", wallet.text.trim_end())
+			.and_then(|()| stdout().flush())
+			.context("the account could not be written in full; give a file instead")?,
 	}
 	report.finish(json!({
 		"name": name,

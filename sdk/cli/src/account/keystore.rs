@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Names that mean something else behind `assay account`.
-const TAKEN: [&str; 7] = ["export", "help", "import", "list", "new", "send", "show"];
+const TAKEN: [&str; 10] = ["export", "help", "import", "list", "new", "none", "send", "show", "staked", "stash"];
 /// The longest name. Addresses are longer, so that a mistyped one is no name.
 const MAX_NAME: usize = 40;
 
@@ -51,6 +51,7 @@ pub fn is_name(text: &str) -> bool {
 	text.len() <= MAX_NAME
 		&& text.chars().all(letter)
 		&& text.starts_with(|c: char| c.is_ascii_alphanumeric())
+		&& !text.starts_with("0x")
 		&& !text.ends_with(".json")
 		&& !TAKEN.contains(&text)
 }

@@ -95,12 +95,24 @@ impl FromStr for Who {
 			return Ok(Self::Named(text.into()));
 		}
 		AccountId32::from_str(text).map(|id| Self::Address(id.0)).map_err(|_| {
-			format!(
-				"{text:?} is no address; write an SS58 address, 0x and 64 hex digits, the name of an account in the keystore, \
-				keystore:PATH.json, a development name (//Bob), env:VARIABLE or file:PATH"
-			)
+			// Not repeated: it may be a secret.
+			"this is no address; write an SS58 address, 0x and 64 hex digits, the name of an account in the keystore, \
+			keystore:PATH.json, a development name (//Bob), env:VARIABLE or file:PATH"
+				.into()
 		})
 	}
+}
+
+/// A secret that belongs to somebody. Without a phrase or a seed, a key would come of a phrase that everybody knows.
+fn own(secret: &str) -> anyhow::Result<Secret> {
+	let secret = secret.trim();
+	if secret.is_empty() {
+		bail!("it is empty; a phrase belongs there, or a seed (0x and 64 hex digits)");
+	}
+	if secret.starts_with('/') && !is_well_known(secret) {
+		bail!("a path without a phrase or a seed before it belongs to a phrase that everybody knows");
+	}
+	Ok(Zeroizing::new(secret.to_owned()))
 }
 
 fn keypair(secret: &str) -> anyhow::Result<Keypair> {
@@ -119,9 +131,11 @@ impl Who {
 			Self::Env(name) => {
 				let value =
 					std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))?;
-				Ok(Zeroizing::new(value.trim().to_owned()))
+				own(&Zeroizing::new(value)).with_context(|| format!("the environment variable {name} holds no secret"))
 			}
-			Self::File(path) => secret::file(path),
+			Self::File(path) => {
+				own(&secret::file(path)?).with_context(|| format!("{} holds no secret", path.display()))
+			}
 			Self::Exported(_) | Self::Named(_) => bail!(
 				"an encrypted account holds a key, and neither a phrase nor a seed; give one with env:VARIABLE or file:PATH"
 			),
@@ -256,6 +270,20 @@ mod tests {
 		assert!("0x12".parse::<Who>().is_err());
 		let mistyped = "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694tz";
 		assert!(mistyped.parse::<Who>().unwrap_err().contains("no address"));
+	}
+
+	#[test]
+	fn secret_should_be_refused_when_everybody_knows_it() {
+		for nothing in ["", " \n", "//x", "///pw", "/soft", " //Bobby"] {
+			assert!(own(nothing).is_err(), "{nothing:?}");
+		}
+		for secret in [
+			"//Bob",
+			" //Charlie//service \n",
+			"bottom drive obey lake curtain smoke basket hold race lonely fit walk//0",
+		] {
+			assert_eq!(*own(secret).unwrap(), secret.trim());
+		}
 	}
 
 	#[test]

@@ -32,7 +32,7 @@ pub struct Global {
 	pub url: String,
 	/// Who signs and pays: the name of an account in the keystore, keystore:PATH.json (what a wallet exported), a development
 	/// name (//Bob), env:VARIABLE or file:PATH with a seed or a phrase in it.
-	#[arg(long, global = true, env = "ASSAY_ACCOUNT", value_name = "WHO")]
+	#[arg(long, global = true, env = "ASSAY_ACCOUNT", value_name = "WHO", hide_env_values = true)]
 	pub account: Option<Who>,
 	/// Where encrypted accounts are kept (default: ~/.config/assay/keystore).
 	#[arg(long, global = true, env = "ASSAY_KEYSTORE", value_name = "DIR")]
@@ -50,6 +50,15 @@ pub struct Global {
 	/// Print one JSON object on stdout and nothing else there. Amounts are in planck, as strings.
 	#[arg(long, global = true)]
 	pub json: bool,
+}
+
+/// An error of the command line that does not repeat a secret: it may end in a log.
+pub fn without_secret(mut error: clap::Error) -> clap::Error {
+	use clap::error::{ContextKind, ContextValue, ErrorKind};
+	if error.kind() == ErrorKind::ValueValidation && error.to_string().contains("is a secret") {
+		error.insert(ContextKind::InvalidValue, ContextValue::String("…".into()));
+	}
+	error
 }
 
 /// The commands.
@@ -108,6 +117,23 @@ pub enum ModelsCommand {
 	},
 	/// Register a model, or a new version of one.
 	Register(Register),
+	/// Set the least fee for an inference by a model of yours. Requests that stand keep theirs.
+	Price {
+		/// The model.
+		model: String,
+		/// In OPG.
+		price: Amount,
+	},
+	/// Let a model of yours take no new requests. It can be removed when those that stand are over.
+	Deprecate {
+		/// The model.
+		model: String,
+	},
+	/// Remove a deprecated model of yours, and take its deposit back.
+	Remove {
+		/// The model.
+		model: String,
+	},
 }
 
 /// `assay models register`.
@@ -154,7 +180,7 @@ pub struct Infer {
 	/// The worker to ask (default: the chain draws one, by stake).
 	#[arg(long, value_name = "WHO")]
 	pub worker: Option<Who>,
-	/// The most to pay, in OPG (default: what the dearest worker of the model asks).
+	/// The most to pay, in OPG (default: what the dearest worker of the model asks, or twice what the cheapest asks if that is less).
 	#[arg(long, value_name = "OPG")]
 	pub max_fee: Option<Amount>,
 	/// What you stand to lose by a wrong answer, in OPG. It is covered by the worker's bond, and costs extra.
@@ -173,6 +199,9 @@ pub struct Infer {
 pub struct Job {
 	/// The number of the job.
 	pub id: u64,
+	/// Take a request of yours back that no worker has yet. The escrow comes back, the charge does not.
+	#[arg(long)]
+	pub cancel: bool,
 }
 
 /// `assay dispute`.
@@ -299,18 +328,18 @@ pub enum WorkerCommand {
 	Serve {
 		/// The model.
 		model: String,
-		/// How many jobs you compute at once.
-		#[arg(long, default_value_t = 1)]
-		capacity: u32,
-		/// The least fee for one inference, in OPG.
-		#[arg(long, default_value = "0")]
-		min_price: Amount,
-		/// What you ask for coverage: a share of it, per block.
-		#[arg(long, default_value = "0%")]
-		coverage_price: Share,
-		/// The shortest deadline you take, in blocks.
-		#[arg(long, default_value_t = 5)]
-		min_deadline: u32,
+		/// How many jobs you compute at once (default: as before, or 1).
+		#[arg(long)]
+		capacity: Option<u32>,
+		/// The least fee for one inference, in OPG (default: as before, or 0).
+		#[arg(long)]
+		min_price: Option<Amount>,
+		/// What you ask for coverage: a share of it, per block (default: as before, or 0 %).
+		#[arg(long)]
+		coverage_price: Option<Share>,
+		/// The shortest deadline you take, in blocks (default: as before, or 5).
+		#[arg(long)]
+		min_deadline: Option<u32>,
 	},
 	/// Serve a model no longer. Jobs you have go on.
 	Stop {
@@ -337,8 +366,11 @@ pub enum WorkerCommand {
 		/// In OPG, or `all`.
 		amount: AmountOrAll,
 	},
-	/// Take out what is due.
-	Withdraw,
+	/// Take out what is due. Anyone may, for anyone.
+	Withdraw {
+		/// The worker (default: --account).
+		who: Option<Who>,
+	},
 }
 
 /// An amount, or everything there is.
@@ -418,6 +450,10 @@ mod tests {
 		for secret in ["//not-a-known-name", "one two three", "//Bob///password"] {
 			let error = Args::try_parse_from(["assay", "job", "1", "--account", secret]).unwrap_err().to_string();
 			assert!(error.contains("shell's history"), "{error}");
+			let told = crate::args::without_secret(
+				Args::try_parse_from(["assay", "job", "1", "--account", secret]).unwrap_err(),
+			);
+			assert!(told.to_string().contains("shell's history") && !told.to_string().contains(secret), "{told}");
 		}
 	}
 }

@@ -6,7 +6,6 @@ use crate::{
 	chain::{At, Chain},
 	report::Report,
 	table::{Column, Table},
-	types::variant_name,
 };
 use anyhow::Context;
 use serde_json::{json, Value as Json};
@@ -72,6 +71,17 @@ async fn role(chain: &Chain, at: &At, who: &AccountId32) -> anyhow::Result<(Stri
 	})
 }
 
+/// Where rewards go.
+#[derive(DecodeAsType, Debug)]
+#[decode_as_type(crate_path = "subxt::ext::scale_decode")]
+enum Payee {
+	Staked,
+	Stash,
+	Controller,
+	Account(AccountId32),
+	None,
+}
+
 /// `assay staking status`.
 pub(super) async fn show(who: &AccountId32, chain: &Chain, report: &Report) -> anyhow::Result<()> {
 	let at = chain.best().await?;
@@ -85,13 +95,19 @@ async fn bonded(who: &AccountId32, chain: &Chain, at: &At, report: &Report) -> a
 	let ledger = ledger(chain, at, who).await?;
 	let ledger = ledger.with_context(|| format!("{who} has bonded nothing; `assay staking bond` does"))?;
 	let era = era(chain, at).await?;
-	let payee: Option<Value> = chain.storage(at, PALLET, "Payee", (who.0,)).await?;
-	let payee = payee.as_ref().map(variant_name);
+	let payee: Option<Payee> = chain.storage(at, PALLET, "Payee", (who.0,)).await?;
 	let (role, role_json) = role(chain, at, who).await?;
 	report.line(format!("Stake of {who}"));
 	report.line(format!("  bonded   {}", Amount(ledger.active)));
 	report.line(format!("  its use  {role}"));
-	report.line(format!("  rewards  {}", payee.as_deref().unwrap_or("None")));
+	let rewards = match &payee {
+		Some(Payee::Staked) => "are added to the stake".into(),
+		Some(Payee::Stash) => "go to the account".into(),
+		Some(Payee::Controller) => "go to the controller".into(),
+		Some(Payee::Account(account)) => format!("go to {account}"),
+		Some(Payee::None) | None => "are not paid".into(),
+	};
+	report.line(format!("  rewards  {rewards}"));
 	for chunk in &ledger.unlocking {
 		let left = chunk.era.saturating_sub(era);
 		let when = match left {
@@ -107,7 +123,13 @@ async fn bonded(who: &AccountId32, chain: &Chain, at: &At, report: &Report) -> a
 		"active": ledger.active.to_string(),
 		"unlocking": ledger.unlocking.iter()
 			.map(|chunk| json!({ "amount": chunk.value.to_string(), "era": chunk.era })).collect::<Vec<_>>(),
-		"payee": payee,
+		"payee": payee.as_ref().map(|payee| match payee {
+			Payee::Staked => "Staked".to_string(),
+			Payee::Stash => "Stash".into(),
+			Payee::Controller => "Controller".into(),
+			Payee::Account(account) => account.to_string(),
+			Payee::None => "None".into(),
+		}),
 		"role": role_json,
 	}))
 }

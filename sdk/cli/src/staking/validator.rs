@@ -135,15 +135,15 @@ async fn payout(who: &AccountId32, era: Option<u32>, chain: &Chain) -> anyhow::R
 		let arguments = [("validator_stash", Value::from_bytes(who.0)), ("era", Value::u128(era.into()))];
 		call(PALLET, "payout_stakers", arguments)
 	};
-	if let Some(era) = era {
-		let words = format!("pay out era {era} to {who} and those behind it");
-		return Ok((payout(era), words, format!("Paid out era {era} to {who} and those behind it.")));
-	}
-	let open = open_payouts(who, chain, &at).await?;
+	let mut open = open_payouts(who, chain, &at).await?;
+	open.retain(|(of, _)| era.is_none_or(|era| era == *of));
 	let pages: Vec<u32> = open.iter().flat_map(|(era, left)| std::iter::repeat_n(*era, *left)).collect();
 	let now = pages.get(..pages.len().min(PAGES)).unwrap_or_default();
 	let (Some(first), Some(last)) = (now.first(), now.last()) else {
-		bail!("nothing is open to be paid out to {who}");
+		match era {
+			Some(era) => bail!("nothing of era {era} is open to be paid out to {who}"),
+			None => bail!("nothing is open to be paid out to {who}"),
+		}
 	};
 	let eras = if first == last { format!("era {first}") } else { format!("eras {first} to {last}") };
 	let rest = match pages.len() - now.len() {

@@ -315,6 +315,10 @@ impl Watchtower<'_> {
 	/// Takes in what is open already: answers, and what was begun before a restart.
 	async fn scan(&mut self, chain: &Chain, at: &At) -> anyhow::Result<()> {
 		self.scan_answers(chain, at).await?;
+		if self.dry {
+			// What was begun is carried on by a watchtower that acts.
+			return Ok(());
+		}
 		let all = lock(&self.keep).all();
 		for (claim, kept) in all {
 			if !kept.over {
@@ -411,6 +415,8 @@ impl Watchtower<'_> {
 			},
 			Done::Over(end) => match end {
 				End::Unchecked(why) => ("Unchecked", why.clone()),
+				// A watchtower that only looks challenges nothing.
+				End::Missed(_) if self.dry => ("", String::new()),
 				End::Missed(why) => ("Missed", why.clone()),
 				// The event has said so, unless it was missed.
 				End::Lost if !self.tally.knows_lost(claim) => {
@@ -438,10 +444,14 @@ impl Watchtower<'_> {
 			self.engine = engine;
 		}
 		if let Done::Over(end) = done {
-			self.tally.ended(claim, job, &end);
+			if !(self.dry && matches!(end, End::Missed(_))) {
+				self.tally.ended(claim, job, &end);
+			}
 			self.cases.remove(claim);
 			lock(&self.purse).put_back(claim);
-			if let End::Convicted(_) | End::Gone = end {
+			if self.dry {
+				self.ended.insert(*claim, now);
+			} else if let End::Convicted(_) | End::Gone = end {
 				// It is open no more, unless a reorganisation brings it back.
 				lock(&self.keep).forget(claim)?;
 			} else {
