@@ -14,6 +14,7 @@ mod client_state;
 mod command;
 mod doctor;
 mod engine;
+mod equivocation;
 mod http;
 mod keys;
 mod metrics;

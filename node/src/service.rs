@@ -3,7 +3,7 @@
 use crate::{
 	cli::{EngineChoice, InferencePlan},
 	client_state::ClientState,
-	engine, metrics, rpc,
+	engine, equivocation, metrics, rpc,
 	sealing::{self, Sealing},
 	slashing, worker,
 };
@@ -347,6 +347,8 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 			task_manager.spawn_essential_handle().spawn("seal-driver", Some("block-authoring"), drive);
 			return Ok(task_manager);
 		}
+		let pool = OffchainTransactionPoolFactory::new(transaction_pool.clone());
+		task_manager.spawn_handle().spawn_blocking("equivocations", None, equivocation::report(client.clone(), pool));
 		sealing::warn_if_ahead(&client, babe_link.config().slot_duration());
 		let babe = sc_consensus_babe::start_babe(sc_consensus_babe::BabeParams {
 			keystore: keystore.clone(),

@@ -130,6 +130,10 @@ mod api {
 				equivocation_proof: sp_consensus_babe::EquivocationProof<<Block as BlockT>::Header>,
 				key_owner_proof: sp_consensus_babe::OpaqueKeyOwnershipProof,
 			) -> Option<()> {
+				// Nodes report headers without seals, too (see node/src/equivocation.rs), which would only fail on chain.
+				if !sp_consensus_babe::check_equivocation_proof(equivocation_proof.clone()) {
+					return None;
+				}
 				Babe::submit_unsigned_equivocation_report(equivocation_proof, key_owner_proof.decode()?)
 			}
 		}
