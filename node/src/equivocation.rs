@@ -120,7 +120,8 @@ mod tests {
 	#[test]
 	fn twins_should_be_told_once_and_prove_something() {
 		let mut seen = Seen::default();
-		assert!(seen.note(&block(5, 1, true)).is_none() && seen.note(&block(5, 1, true)).is_none());
+		let first = block(5, 1, true);
+		assert!(seen.note(&first).is_none() && seen.note(&first).is_none());
 		assert!(seen.note(&block(6, 2, true)).is_none());
 		assert!(is_proof(seen.note(&block(5, 2, true)).expect("another block for the same slot")));
 		assert!(seen.note(&block(5, 3, true)).is_none());
