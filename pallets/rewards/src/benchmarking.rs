@@ -25,7 +25,7 @@ fn fill_eras<T: Config>() -> EraIndex {
 }
 
 /// A worker whose ledger has an entry for every era that is kept, and for one that is not any more.
-pub(crate) fn full_ledger<T: Config>(who: &T::AccountId, current: EraIndex, stake: u128) {
+fn full_ledger<T: Config>(who: &T::AccountId, current: EraIndex, stake: u128) {
 	let oldest = current.saturating_sub(T::HistoryDepth::get());
 	let entries = (oldest.saturating_sub(1)..current).map(|era| Entry {
 		era,

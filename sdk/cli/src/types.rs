@@ -3,10 +3,7 @@
 use assay_semantics::{DType, TensorType};
 use subxt::{
 	dynamic::Value,
-	ext::{
-		scale_decode::DecodeAsType,
-		scale_value::{Composite, ValueDef},
-	},
+	ext::{scale_decode::DecodeAsType, scale_value::ValueDef},
 	utils::AccountId32,
 };
 
@@ -431,41 +428,5 @@ pub fn variant_name(value: &Value) -> String {
 	match &value.value {
 		ValueDef::Variant(variant) => variant.name.clone(),
 		_ => value.to_string(),
-	}
-}
-
-/// A number, however it is wrapped: `Some(Perbill(5))` is 5.
-pub fn number(value: &Value) -> Option<u128> {
-	let inner = match &value.value {
-		ValueDef::Composite(composite) => composite.values().next(),
-		ValueDef::Variant(variant) => variant.values.values().next(),
-		_ => return value.as_u128(),
-	};
-	inner.and_then(number)
-}
-
-/// A named field of a structure of any shape.
-pub fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-	let composite = match &value.value {
-		ValueDef::Composite(composite) => composite,
-		ValueDef::Variant(variant) => &variant.values,
-		_ => return None,
-	};
-	match composite {
-		Composite::Named(fields) => fields.iter().find(|(field, _)| field == name).map(|(_, value)| value),
-		Composite::Unnamed(_) => None,
-	}
-}
-
-#[cfg(test)]
-mod tests {
-	use super::*;
-
-	#[test]
-	fn number_should_be_found_in_its_wrapping() {
-		let parts = Value::unnamed_composite([Value::u128(5)]);
-		assert_eq!(number(&Value::unnamed_variant("Some", [parts])), Some(5));
-		assert_eq!(number(&Value::unnamed_variant("None", [])), None);
-		assert_eq!(number(&Value::bool(true)), None);
 	}
 }
