@@ -67,18 +67,15 @@ impl<T: Config> Pallet<T> {
 		if !servers.is_full() {
 			return Ok(());
 		}
-		let standing = |worker: &T::AccountId| match Workers::<T>::get(worker) {
-			Some(record) if !record.paused && record.service_key.is_some() && record.bonded >= T::MinBond::get() => {
-				record.backing(T::MaxLeverage::get())
-			}
-			_ => 0,
-		};
 		let idle =
 			|worker: &T::AccountId| Services::<T>::get(model, worker).is_some_and(|service| service.in_flight == 0);
-		let least =
-			servers.into_iter().filter(idle).map(|worker| (standing(&worker), worker)).min_by_key(|(least, _)| *least);
+		let least = servers
+			.into_iter()
+			.filter(idle)
+			.map(|worker| (Self::ready_stake(&worker), worker))
+			.min_by_key(|(least, _)| *least);
 		let (least, worker) = least.ok_or(Error::<T>::TooManyServers)?;
-		ensure!(least < standing(who), Error::<T>::TooManyServers);
+		ensure!(least < Self::ready_stake(who), Error::<T>::TooManyServers);
 		Self::with_observer(&worker, || Self::remove_service(&worker, model))
 	}
 

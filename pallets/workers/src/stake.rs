@@ -13,13 +13,16 @@ impl<T: Config> Pallet<T> {
 	/// The stake behind a worker that works: `MinBond` of its own at least, not paused, with a key to answer with, serving
 	/// something; else zero.
 	pub fn active_stake(worker: &T::AccountId) -> Balance {
+		match Served::<T>::decode_len(worker) {
+			Some(1..) => Self::ready_stake(worker),
+			_ => 0,
+		}
+	}
+
+	/// What the active stake of a worker is as soon as it serves something.
+	pub(crate) fn ready_stake(worker: &T::AccountId) -> Balance {
 		match Workers::<T>::get(worker) {
-			Some(record)
-				if !record.paused
-					&& record.service_key.is_some()
-					&& record.bonded >= T::MinBond::get()
-					&& Served::<T>::decode_len(worker).unwrap_or(0) > 0 =>
-			{
+			Some(record) if !record.paused && record.service_key.is_some() && record.bonded >= T::MinBond::get() => {
 				record.backing(T::MaxLeverage::get())
 			}
 			_ => 0,
