@@ -3,11 +3,13 @@
 //! Nothing here waits for seconds to pass: waits are for events or blocks, and bounded in blocks. The wall clock appears only
 //! as a limit after which a process that says nothing is taken for dead.
 
+mod island;
 mod operator;
 mod process;
 mod spec;
 mod state;
 
+pub use island::Island;
 pub use operator::{get, Operator};
 pub use process::{free_address, Cli, CliOutput, Engine, Folder, Local, Node, NodeOptions, Watchtower};
 pub use spec::{spec_of, Spec};

@@ -1,15 +1,19 @@
 //! Processes: the node, the engine, the command line client. Each is killed when it goes out of scope, and only these are.
 
+use crate::Island;
 use anyhow::{bail, Context};
 use assay_cli::chain::Chain;
 use serde_json::Value;
 use std::{
 	fs::{self, File},
 	io::Read,
-	net::SocketAddr,
+	net::{Ipv4Addr, SocketAddr},
 	path::{Path, PathBuf},
 	process::{Child, Command, Stdio},
-	sync::atomic::{AtomicU32, Ordering},
+	sync::{
+		atomic::{AtomicU32, Ordering},
+		Arc,
+	},
 	time::{Duration, Instant},
 };
 
@@ -159,6 +163,10 @@ pub struct Local {
 	pub boot: Option<String>,
 	/// Whether it makes blocks though it sees nobody.
 	pub alone: bool,
+	/// A network of its own, on which it runs.
+	pub island: Option<Arc<Island>>,
+	/// Another address of this machine at which it listens, beside loopback.
+	pub also_at: Option<String>,
 }
 
 /// A node.
@@ -185,7 +193,12 @@ impl Node {
 
 	/// Where other nodes find it.
 	pub fn address(&self) -> String {
-		format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", self.port, self.identity)
+		self.address_at(&Ipv4Addr::LOCALHOST.to_string())
+	}
+
+	/// Where other nodes find it that know this machine by another address.
+	pub fn address_at(&self, host: &str) -> String {
+		format!("/ip4/{host}/tcp/{}/p2p/{}", self.port, self.identity)
 	}
 
 	/// Where it listens for JSON-RPC.
@@ -213,12 +226,16 @@ impl Node {
 	/// Starts it again on the same chain, and waits until it listens.
 	pub fn restart(&mut self) {
 		self.kill();
-		let mut command = Command::new(binary("assay-node"));
+		let program = binary("assay-node");
+		let island = self.options.local.as_ref().and_then(|local| local.island.clone());
+		let mut command = island.as_ref().map_or_else(|| Command::new(&program), |island| island.command(&program));
+		let mut hosts = vec![island.as_ref().map_or_else(|| Ipv4Addr::LOCALHOST.to_string(), |island| island.own())];
 		match &self.options.local {
 			None => {
 				command.arg("--dev");
 			}
-			Some(Local { spec, validator, own_keys, reserved, warp, worker, boot, alone }) => {
+			Some(Local { spec, validator, own_keys, reserved, warp, worker, boot, alone, island: _, also_at }) => {
+				hosts.extend(also_at.clone());
 				command.arg("--chain").arg(spec.as_deref().unwrap_or(Path::new("local")));
 				command.arg("--unsafe-force-node-key-generation");
 				command.args(validator.map(|name| format!("--{name}")));
@@ -238,10 +255,15 @@ impl Node {
 		}
 		command.arg("--base-path").arg(self.base_path());
 		// Free ports, nothing to the outside, and blocks that stay readable.
-		let listen = format!("/ip4/127.0.0.1/tcp/{}", self.port);
+		for host in hosts {
+			command.arg("--listen-addr").arg(format!("/ip4/{host}/tcp/{}", self.port));
+		}
+		if island.is_some() {
+			command.args(["--unsafe-rpc-external", "--rpc-methods", "unsafe", "--rpc-cors", "all"]);
+		}
 		// Who is connected finds it again.
 		let rpc_port = self.url.rsplit(':').next().filter(|port| !port.is_empty()).unwrap_or("0");
-		command.args(["--rpc-port", rpc_port, "--listen-addr", &listen, "--no-mdns"]);
+		command.args(["--rpc-port", rpc_port, "--no-mdns"]);
 		if !self.options.arguments.iter().any(|argument| argument == "--prometheus-port") {
 			command.arg("--no-prometheus");
 		}
@@ -269,7 +291,11 @@ impl Node {
 		});
 		self.identity = process
 			.wait_for("who it is", |line| Some(line.split("Local node identity is: ").nth(1)?.trim().to_owned()));
-		self.url = format!("ws://{address}");
+		self.url = match island {
+			Some(island) => format!("ws://{}:{}", island.rpc(), address.port()),
+			None if address.ip().is_unspecified() => format!("ws://{}:{}", Ipv4Addr::LOCALHOST, address.port()),
+			None => format!("ws://{address}"),
+		};
 		self.process = Some(process);
 	}
 
@@ -290,12 +316,15 @@ impl Node {
 
 	/// Writes the raw spec of its chain, which names these addresses of nodes: all that a light client is told.
 	pub fn spec(&self, boot_nodes: &[String]) -> PathBuf {
-		let chain = if self.options.local.is_some() { "local" } else { "dev" };
+		let chain = match &self.options.local {
+			Some(local) => local.spec.as_deref().unwrap_or(Path::new("local")),
+			None => Path::new("dev"),
+		};
 		let path = self.folder.path().join("raw.json");
 		let mut command = Command::new(binary("assay-node"));
-		command.args(["export-chain-spec", "--raw", "--chain", chain, "--output"]).arg(&path);
+		command.args(["export-chain-spec", "--raw", "--chain"]).arg(chain).arg("--output").arg(&path);
 		let exported = command.output().expect("the node can be started");
-		assert!(exported.status.success(), "no spec of {chain}: {}", String::from_utf8_lossy(&exported.stderr));
+		assert!(exported.status.success(), "no spec of {chain:?}: {}", String::from_utf8_lossy(&exported.stderr));
 		let spec = fs::read(&path).expect("the node has written the spec");
 		let mut spec: Value = serde_json::from_slice(&spec).expect("a chain spec is JSON");
 		spec["bootNodes"] = boot_nodes.into();

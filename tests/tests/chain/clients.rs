@@ -160,21 +160,30 @@ async fn json_rpc_should_have_the_groups_that_programs_rely_on() -> anyhow::Resu
 	check_invariants(&chain).await
 }
 
+/// A block that a light client takes for final.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Head {
+	pub(crate) number: u64,
+	pub(crate) hash: String,
+}
+
+/// What a light client that is told a raw chain spec sees become final: so many blocks, one after another.
+pub(crate) async fn follow_lightly(spec: &Path, heads: usize) -> anyhow::Result<Vec<Head>> {
+	let settings = vec![("ASSAY_SPEC", spec.display().to_string()), ("ASSAY_HEADS", heads.to_string())];
+	let told = run("light.mjs", settings).await?;
+	let seen: Vec<Head> = serde_json::from_value(told["finalised"].clone())?;
+	assert_eq!(seen.len(), heads, "{told:#}");
+	Ok(seen)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn light_client_should_follow_finality() -> anyhow::Result<()> {
 	const HEADS: usize = 4;
 	let node = Node::start("light", NodeOptions { no_engine: true, ..NodeOptions::default() });
 	let chain = node.chain().await?;
 	let addresses: Vec<String> = chain.raw().request("system_localListenAddresses", rpc_params![]).await?;
-	let spec = node.spec(&addresses);
-	let settings = vec![("ASSAY_SPEC", spec.display().to_string()), ("ASSAY_HEADS", HEADS.to_string())];
-	let told = run("light.mjs", settings).await?;
-
-	let heads = told["finalised"].as_array().expect("a list of blocks");
-	assert_eq!(heads.len(), HEADS, "{told:#}");
-	for head in heads {
-		let number = head["number"].as_u64().expect("a number");
-		assert_eq!(head["hash"], format!("{:?}", chain.at_number(number).await?.block_hash()), "{told:#}");
+	for head in follow_lightly(&node.spec(&addresses), HEADS).await? {
+		assert_eq!(head.hash, format!("{:?}", chain.at_number(head.number).await?.block_hash()));
 	}
 	check_invariants(&chain).await
 }

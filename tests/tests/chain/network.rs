@@ -1,5 +1,6 @@
 //! Networks of validators and workers, each a process of its own: what they live through, and how their validators change.
 
+use crate::clients::follow_lightly;
 use anyhow::Context;
 use assay_cli::{
 	chain::{call, Chain},
@@ -8,9 +9,9 @@ use assay_cli::{
 use assay_primitives::OPG;
 use assay_tests::{
 	account, check_invariants, digit_images, digits_request, finality, follow_job_behind, key, next_block, request,
-	Engine, Folder, Local, Node, NodeOptions, Spec,
+	Engine, Folder, Island, Local, Node, NodeOptions, Spec,
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 use subxt::{dynamic::Value, ext::scale_value::At, rpcs::rpc_params, utils::AccountId32};
 
 /// Something that should happen happens within so many blocks.
@@ -26,6 +27,8 @@ struct Network {
 	workers: Vec<Node>,
 	_engines: Vec<Engine>,
 	spec: PathBuf,
+	/// Where Ferdie's node runs, if the system lets it have a network of its own.
+	island: Option<Arc<Island>>,
 	_folder: Folder,
 }
 
@@ -48,11 +51,16 @@ impl Network {
 			sessions_per_era: 2,
 		}
 		.write(&folder);
+		let island = Island::new().map(Arc::new);
 		let mut validators: Vec<Node> = Vec::new();
 		for name in VALIDATORS {
-			let boot = validators.first().map(Node::address);
-			let reserved = name == VALIDATORS[FERDIE];
-			let local = Local { spec: Some(spec.clone()), validator: Some(name), boot, reserved, ..Default::default() };
+			let validator = Local { spec: Some(spec.clone()), validator: Some(name), ..Default::default() };
+			let local = if name == VALIDATORS[FERDIE] {
+				Local { reserved: true, island: island.clone(), ..validator }
+			} else {
+				let also_at = island.as_ref().map(|island| island.others());
+				Local { boot: validators.first().map(Node::address), also_at, ..validator }
+			};
 			validators.push(Node::start(&format!("{theme}-{name}"), options(local)));
 		}
 		let (mut workers, mut engines) = (Vec::new(), Vec::new());
@@ -72,7 +80,7 @@ impl Network {
 			workers.push(node);
 			engines.push(engine);
 		}
-		let network = Self { validators, workers, _engines: engines, spec, _folder: folder };
+		let network = Self { validators, workers, _engines: engines, spec, island, _folder: folder };
 		network.connect().await?;
 		for node in network.validators.iter().chain(&network.workers) {
 			finality(&node.chain().await?).await?;
@@ -84,9 +92,34 @@ impl Network {
 	async fn connect(&self) -> anyhow::Result<()> {
 		let ferdie = self.validators[FERDIE].chain().await?;
 		for node in &self.validators[..FERDIE] {
-			let _: () = ferdie.raw().request("system_addReservedPeer", rpc_params![node.address()]).await?;
+			let address = match &self.island {
+				Some(island) => node.address_at(&island.others()),
+				None => node.address(),
+			};
+			let _: () = ferdie.raw().request("system_addReservedPeer", rpc_params![address]).await?;
 		}
 		Ok(())
+	}
+
+	/// Parts Ferdie from the others, alive.
+	fn part(&mut self) {
+		match &self.island {
+			Some(island) => island.part(),
+			// Started again, it talks to those alone that it is told of, and it is told of nobody.
+			None => {
+				eprintln!("no network of its own can be made for Ferdie: he is parted by starting him again");
+				self.validators[FERDIE].restart();
+			}
+		}
+	}
+
+	/// Lets Ferdie and the others see each other again.
+	async fn heal(&self) -> anyhow::Result<()> {
+		if let Some(island) = &self.island {
+			island.heal();
+			return Ok(());
+		}
+		self.connect().await
 	}
 
 	/// A job is asked for, answered and settled, and its result is what is on the picture.
@@ -153,8 +186,7 @@ async fn network_should_live_through_lost_parted_and_copied_validators() -> anyh
 	network.job_settles(2).await?;
 
 	// Another is parted from the rest, alive: two of four make blocks, and nothing becomes final.
-	// Started again, it talks to those alone that it is told of, and it is told of nobody.
-	network.validators[FERDIE].restart();
+	network.part();
 	let ferdie = network.validators[FERDIE].chain().await?;
 	until(&alice, "Ferdie is alone", async || {
 		let health: serde_json::Value = ferdie.raw().request("system_health", rpc_params![]).await?;
@@ -173,7 +205,7 @@ async fn network_should_live_through_lost_parted_and_copied_validators() -> anyh
 	// The killed one comes back: finality, too. The parted one catches up when it can.
 	network.validators[EVE].restart();
 	goes_on_being_final(&alice).await?;
-	network.connect().await?;
+	network.heal().await?;
 	until(&alice, "Ferdie catches up", async || Ok(last_final(&ferdie).await? + 4 >= last_final(&alice).await?))
 		.await?;
 	network.job_settles(3).await?;
@@ -266,6 +298,14 @@ async fn validators_should_change_by_stake_and_new_nodes_follow_the_changes() ->
 	})
 	.await?;
 	assert_eq!(validators(&follower).await?, validators(&alice).await?);
+
+	// So does a light client, which begins with the first block's validators and sees proofs alone.
+	let addresses: Vec<String> = nodes.iter().map(Node::address).collect();
+	let now = last_final(&alice).await?;
+	for head in follow_lightly(&nodes[0].spec(&addresses), 3).await? {
+		assert!(head.number > changed_once && head.number >= now, "{head:?} is before {now}");
+		assert_eq!(head.hash, format!("{:?}", alice.at_number(head.number).await?.block_hash()));
+	}
 
 	// The fees of the transactions so far are the validators' pay.
 	let ended: Vec<(u32, u128)> = alice.storage_map(&alice.best().await?, "Staking", "ErasValidatorReward").await?;

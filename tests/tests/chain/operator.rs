@@ -1,12 +1,12 @@
 //! An operator's day: keys, the doctor, metrics, snapshots, and what strangers can do over JSON-RPC.
 
 use assay_tests::{
-	check_invariants, digit_images, digits_request, free_address, get, key, pass_blocks, request, Engine, Folder, Node,
-	NodeOptions, Operator,
+	check_invariants, digit_images, digits_request, free_address, get, key, pass_blocks, request, Engine, Folder,
+	Local, Node, NodeOptions, Operator,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::Duration};
-use subxt::rpcs::rpc_params;
+use subxt::rpcs::{client::RpcParams, rpc_params};
 
 /// Fast blocks, so that nobody waits for long.
 fn fast(more: &[&str]) -> NodeOptions {
@@ -230,14 +230,11 @@ async fn chain_should_go_on_elsewhere_from_a_snapshot() -> anyhow::Result<()> {
 	check_invariants(&chain).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn strangers_should_be_refused_what_changes_the_node() -> anyhow::Result<()> {
-	let limits = ["--rpc-methods", "safe", "--rpc-max-request-size", "1", "--rpc-max-connections", "8"];
-	let arguments = ["--sealing", "manual"].iter().chain(&limits).map(|argument| (*argument).to_owned()).collect();
-	let node = Node::start("strangers", NodeOptions { arguments, ..Default::default() });
+/// Makes sure that a node refuses what strangers must not do to it, and answers what they may ask.
+async fn refuse_strangers(node: &Node, more: &[(&str, RpcParams)]) -> anyhow::Result<()> {
 	let chain = node.chain().await?;
 	let zero = format!("0x{}", "00".repeat(32));
-	for (method, parameters) in [
+	let methods = [
 		("author_insertKey", rpc_params!["asvc", "//Mallory", &zero]),
 		("author_rotateKeys", rpc_params![]),
 		("author_rotateKeysWithOwner", rpc_params![&zero]),
@@ -255,10 +252,9 @@ async fn strangers_should_be_refused_what_changes_the_node() -> anyhow::Result<(
 		("system_resetLogFilter", rpc_params![]),
 		("system_dryRun", rpc_params!["0x00"]),
 		("state_traceBlock", rpc_params![&zero]),
-		("engine_createBlock", rpc_params![true, true]),
-		("engine_finalizeBlock", rpc_params![&zero]),
-	] {
-		let refused = chain.raw().request::<Value>(method, parameters).await.expect_err(method).to_string();
+	];
+	for (method, parameters) in methods.iter().chain(more) {
+		let refused = chain.raw().request::<Value>(method, parameters.clone()).await.expect_err(method).to_string();
 		assert!(refused.contains("unsafe"), "{method}: {refused}");
 	}
 	// What a client needs is answered.
@@ -268,9 +264,29 @@ async fn strangers_should_be_refused_what_changes_the_node() -> anyhow::Result<(
 	// Longer than a megabyte is too long.
 	let long = format!("0x{}", "00".repeat(1 << 20));
 	chain.raw().request::<Value>("author_submitExtrinsic", rpc_params![long]).await.expect_err("too long");
+	Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_should_be_refused_what_changes_the_node() -> anyhow::Result<()> {
+	let limits = ["--rpc-max-request-size", "1", "--rpc-max-connections", "8"];
+	let arguments = |more: &[&str]| more.iter().chain(&limits).map(|argument| (*argument).to_owned()).collect();
+
+	// A node that the whole world may ask refuses by itself.
+	let options = NodeOptions {
+		local: Some(Local::default()),
+		arguments: arguments(&["--rpc-external", "--rpc-cors", "all"]),
+		..Default::default()
+	};
+	refuse_strangers(&Node::start("strangers-outside", options), &[]).await?;
+
+	let arguments = arguments(&["--sealing", "manual", "--rpc-methods", "safe"]);
+	let node = Node::start("strangers", NodeOptions { arguments, ..Default::default() });
+	let zero = format!("0x{}", "00".repeat(32));
+	let sealing = [("engine_createBlock", rpc_params![true, true]), ("engine_finalizeBlock", rpc_params![&zero])];
+	refuse_strangers(&node, &sealing).await?;
 
 	// More connections than eight are too many, and room comes back.
-	drop(chain);
 	let mut open = Vec::new();
 	for _ in 0..8 {
 		if let Ok(chain) = node.chain().await {
