@@ -19,17 +19,19 @@ impl Island {
 	pub fn new() -> Option<Self> {
 		static COUNT: AtomicU32 = AtomicU32::new(0);
 		let number = (std::process::id() + COUNT.fetch_add(1, Ordering::Relaxed)) % 250;
-		let island = Self { name: format!("assay-{number}"), number };
-		island.ip(&format!("netns add {}", island.name)).ok()?;
+		let name = format!("assay-{number}");
+		// Before there is anything that goes with it: it may be somebody else's.
+		ip(&format!("netns add {name}")).ok()?;
+		let island = Self { name, number };
 		let made = [("p2p", 77), ("rpc", 78)].iter().try_for_each(|(link, net)| {
 			let (outside, inside) = (island.link(link), format!("{link}0"));
-			island.ip(&format!("link add {outside} type veth peer name {inside} netns {}", island.name))?;
-			island.ip(&format!("address add 10.{net}.{number}.1/30 dev {outside}"))?;
-			island.ip(&format!("-n {} address add 10.{net}.{number}.2/30 dev {inside}", island.name))?;
-			island.ip(&format!("link set {outside} up"))?;
-			island.ip(&format!("-n {} link set {inside} up", island.name))
+			ip(&format!("link add {outside} type veth peer name {inside} netns {}", island.name))?;
+			ip(&format!("address add 10.{net}.{number}.1/30 dev {outside}"))?;
+			ip(&format!("-n {} address add 10.{net}.{number}.2/30 dev {inside}", island.name))?;
+			ip(&format!("link set {outside} up"))?;
+			ip(&format!("-n {} link set {inside} up", island.name))
 		});
-		made.and_then(|()| island.ip(&format!("-n {} link set lo up", island.name))).ok()?;
+		made.and_then(|()| ip(&format!("-n {} link set lo up", island.name))).ok()?;
 		Some(island)
 	}
 
@@ -57,28 +59,28 @@ impl Island {
 
 	/// Cuts it off: what is sent is lost, and nobody is told.
 	pub fn part(&self) {
-		self.ip(&format!("link set {} down", self.link("p2p"))).expect("its link can be taken down");
+		ip(&format!("link set {} down", self.link("p2p"))).expect("its link can be taken down");
 	}
 
 	/// Joins it with the others again.
 	pub fn heal(&self) {
-		self.ip(&format!("link set {} up", self.link("p2p"))).expect("its link can be taken up");
+		ip(&format!("link set {} up", self.link("p2p"))).expect("its link can be taken up");
 	}
 
 	fn link(&self, what: &str) -> String {
 		format!("assay-{what}{}", self.number)
 	}
+}
 
-	fn ip(&self, arguments: &str) -> Result<(), String> {
-		let output = Command::new("ip").args(arguments.split(' ')).output().map_err(|error| error.to_string())?;
-		let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-		output.status.success().then_some(()).ok_or_else(said)
-	}
+fn ip(arguments: &str) -> Result<(), String> {
+	let output = Command::new("ip").args(arguments.split(' ')).output().map_err(|error| error.to_string())?;
+	let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+	output.status.success().then_some(()).ok_or_else(said)
 }
 
 impl Drop for Island {
 	fn drop(&mut self) {
 		// Its links go with it.
-		let _ = self.ip(&format!("netns delete {}", self.name));
+		let _ = ip(&format!("netns delete {}", self.name));
 	}
 }
