@@ -74,16 +74,15 @@ fn user_should_be_put_off_when_the_queue_is_full_and_the_chain_should_not() {
 fn chain_should_have_room_for_bodies_when_users_take_all_of_theirs() {
 	let gate = Gate::default();
 	let server = Server::with(EngineOptions { max_bodies_bytes: 64 << 10, ..one_thread() }, gate.evaluator());
-	// Announced, and never sent.
-	let held: Vec<_> = (0..3)
-		.map(|_| {
-			let mut stream = TcpStream::connect(server.address).unwrap();
-			let head = format!("POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n", infer_path());
-			stream.write_all(head.as_bytes()).unwrap();
-			stream
-		})
-		.collect();
-	until("users have no room", || server.get(&format!("/v2/models/{}", DIGITS.1)).status == 503);
+	// Announced, and never sent. One that comes while the question before it is being answered finds no room: then another.
+	let mut held = Vec::new();
+	until("users have no room", || {
+		let mut stream = TcpStream::connect(server.address).unwrap();
+		let head = format!("POST {} HTTP/1.1\r\nhost: x\r\ncontent-length: 20000\r\n\r\n", infer_path());
+		stream.write_all(head.as_bytes()).unwrap();
+		held.push(stream);
+		server.get(&format!("/v2/models/{}", DIGITS.1)).status == 503
+	});
 	assert_eq!(server.put("a", &shade(1), 0).status, 202);
 	drop(held);
 	until("users have room", || server.get(&format!("/v2/models/{}", DIGITS.1)).status == 200);

@@ -70,7 +70,7 @@ impl Gate {
 }
 
 /// Waits for something that takes other threads some time.
-pub fn until(what: &str, condition: impl Fn() -> bool) {
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 	for _ in 0..6000 {
 		if condition() {
 			return;
