@@ -4,7 +4,10 @@ use crate::{doctor::Doctor, keys::KeysCommand, sealing::SealingArgs, snapshot::S
 use assay_primitives::offchain::Roles;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use sc_cli::RunCmd;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+	net::{Ipv4Addr, SocketAddr},
+	path::PathBuf,
+};
 
 /// The command line.
 ///
@@ -32,6 +35,13 @@ pub(crate) struct Cli {
 	/// When blocks are made, on development chains.
 	#[clap(flatten)]
 	pub(crate) sealing: SealingArgs,
+
+	/// Where the node keeps runtimes as it has compiled them, so that it starts within a second from then on; `runtime-cache` in the
+	/// base path unless said otherwise.
+	///
+	/// What is in there is run, so nobody but the node may write to it.
+	#[arg(long, value_name = "FOLDER")]
+	pub(crate) runtime_cache: Option<PathBuf>,
 }
 
 /// Everything but running a node.

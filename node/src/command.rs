@@ -104,14 +104,15 @@ fn run_node(cli: &Cli) -> sc_cli::Result<()> {
 		let config = runner.config();
 		Sealing::check(&config.chain_spec.chain_type(), config.role.is_authority())?;
 	}
-	let storage_monitor = cli.storage_monitor.clone();
+	let (storage_monitor, runtime_cache) = (cli.storage_monitor.clone(), cli.runtime_cache.clone());
 	runner.run_node_until_exit(|config| async move {
 		// One network stack: the other would be a second copy of the whole service in the binary.
 		if matches!(config.network.network_backend, NetworkBackendType::Libp2p) {
 			return Err("This node speaks through litep2p only: leave --network-backend out.".into());
 		}
 		let database = config.database.path().map(Path::to_path_buf);
-		let task_manager = service::start::<sc_network::Litep2pNetworkBackend>(config, plan, sealing)?;
+		let task_manager =
+			service::start::<sc_network::Litep2pNetworkBackend>(config, plan, sealing, runtime_cache.as_deref())?;
 		if let Some(database) = database {
 			StorageMonitorService::try_spawn(storage_monitor, database, &task_manager.spawn_essential_handle())
 				.map_err(|error| sc_cli::Error::Application(error.into()))?;

@@ -15,6 +15,7 @@ mod command;
 mod doctor;
 mod engine;
 mod equivocation;
+mod executor;
 mod http;
 mod keys;
 mod metrics;

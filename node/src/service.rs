@@ -3,7 +3,9 @@
 use crate::{
 	cli::{EngineChoice, InferencePlan},
 	client_state::ClientState,
-	engine, equivocation, metrics, rpc,
+	engine, equivocation,
+	executor::{self, Executor, Genesis},
+	metrics, rpc,
 	sealing::{self, Sealing},
 	slashing, worker,
 };
@@ -15,25 +17,11 @@ use sc_consensus_babe::{BabeBlockImport, BabeLink, SlotProportion};
 use sc_consensus_grandpa::{GrandpaBlockImport, GrandpaPruningFilter, LinkHalf, SharedVoterState};
 use sc_consensus_slots::BackoffAuthoringOnFinalizedHeadLagging;
 use sc_network::{NetworkBackend, NetworkEventStream};
-use sc_service::{error::Error, Configuration, PartialComponents, TaskManager, WarpSyncConfig};
+use sc_service::{error::Error, Configuration, GenesisBlockBuilder, PartialComponents, TaskManager, WarpSyncConfig};
 use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
 use sp_inherents::CreateInherentDataProviders;
-use std::{sync::Arc, time::Duration};
-
-/// What the runtime may call in the node.
-#[cfg(not(feature = "runtime-benchmarks"))]
-type HostFunctions = sp_io::SubstrateHostFunctions;
-#[cfg(feature = "runtime-benchmarks")]
-type HostFunctions = (sp_io::SubstrateHostFunctions, frame_benchmarking::benchmarking::HostFunctions);
-
-/// Runs the runtime.
-pub(crate) type Executor = sc_executor::WasmExecutor<HostFunctions>;
-
-/// What runs the runtime of a chain that has not begun.
-pub(crate) fn executor() -> Executor {
-	Executor::builder().build()
-}
+use std::{path::Path, sync::Arc, time::Duration};
 
 /// The database.
 pub(crate) type FullBackend = sc_service::TFullBackend<Block>;
@@ -84,11 +72,12 @@ pub(crate) type Parts = PartialComponents<
 
 /// Opens the database and makes everything that needs no network.
 pub(crate) fn new_partial(config: &Configuration) -> Result<Parts, Error> {
-	new_partial_with(config, false)
+	new_partial_with(config, None, false)
 }
 
-/// The same. With `runs_ahead` the time of blocks may be any: on a chain whose blocks are made on demand, it is not the wall's.
-fn new_partial_with(config: &Configuration, runs_ahead: bool) -> Result<Parts, Error> {
+/// The same, with a folder for compiled runtimes. With `runs_ahead` the time of blocks may be any: on a chain whose blocks are made on
+/// demand, it is not the wall's.
+fn new_partial_with(config: &Configuration, runtime_cache: Option<&Path>, runs_ahead: bool) -> Result<Parts, Error> {
 	let telemetry = match config.telemetry_endpoints.clone().filter(|endpoints| !endpoints.is_empty()) {
 		Some(endpoints) => {
 			let worker = TelemetryWorker::new(16)?;
@@ -98,13 +87,21 @@ fn new_partial_with(config: &Configuration, runs_ahead: bool) -> Result<Parts, E
 		None => None,
 	};
 
+	let mut database = config.db_config();
+	// Warp sync starts from justifications, so their blocks stay however much is pruned.
+	database.pruning_filters = vec![Arc::new(GrandpaPruningFilter)];
+	let backend = sc_service::new_db_backend(database)?;
+	let executor = executor::of(config, runtime_cache).map_err(failure)?;
+	let genesis = Genesis { spec: &*config.chain_spec, executor: &executor };
+	let genesis = GenesisBlockBuilder::new(&genesis, !config.no_genesis(), backend.clone(), executor.clone())?;
 	let (client, backend, keystore_container, mut task_manager) =
-		sc_service::new_full_parts::<Block, RuntimeApi, Executor>(
+		sc_service::new_full_parts_with_genesis_builder::<Block, RuntimeApi, Executor, _>(
 			config,
 			telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
-			sc_service::new_wasm_executor::<HostFunctions>(&config.executor),
-			// Warp sync starts from justifications, so their blocks stay however much is pruned.
-			vec![Arc::new(GrandpaPruningFilter)],
+			executor,
+			backend,
+			genesis,
+			false,
 		)?;
 	let client = Arc::new(client);
 
@@ -188,6 +185,7 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 	config: Configuration,
 	plan: InferencePlan,
 	sealing: Option<Sealing>,
+	runtime_cache: Option<&Path>,
 ) -> Result<TaskManager, Error> {
 	// Before anything else runs that would have to be stopped again if the address is taken.
 	let engine_listener = match plan.engine {
@@ -204,7 +202,7 @@ pub(crate) fn start<Network: NetworkBackend<Block, Hash>>(
 		import_queue,
 		transaction_pool,
 		other: Consensus { block_import, babe_link, grandpa_link, inherent_data, mut telemetry },
-	} = new_partial_with(&config, sealing.is_some())?;
+	} = new_partial_with(&config, runtime_cache, sealing.is_some())?;
 	let keystore = keystore_container.keystore();
 
 	// Before the first off-chain worker runs.

@@ -254,6 +254,7 @@ impl Node {
 			}
 		}
 		command.arg("--base-path").arg(self.base_path());
+		command.arg("--runtime-cache").arg(program.with_file_name("runtime-cache"));
 		// Free ports, nothing to the outside, and blocks that stay readable.
 		for host in hosts {
 			command.arg("--listen-addr").arg(format!("/ip4/{host}/tcp/{}", self.port));

@@ -1,6 +1,6 @@
 //! What a database and a chain spec say of their chain.
 
-use crate::service::executor;
+use crate::executor::{self, Genesis};
 use assay_runtime::{opaque::Block, Hash};
 use sc_client_api::{in_mem, Backend};
 use sc_service::{BlocksPruning, BuildGenesisBlock, ChainSpec, DatabaseSource, GenesisBlockBuilder};
@@ -27,7 +27,9 @@ pub(super) fn info(database: &Path) -> Result<sp_blockchain::Info<Block>, String
 /// The hash of a chain's first block.
 pub(super) fn genesis(spec: &dyn ChainSpec) -> Result<Hash, String> {
 	let backend = Arc::new(in_mem::Backend::<Block>::new());
-	let builder = GenesisBlockBuilder::<Block, _, _>::new(spec.as_storage_builder(), true, backend, executor());
+	let executor = executor::throwaway();
+	let storage = Genesis { spec, executor: &executor };
+	let builder = GenesisBlockBuilder::<Block, _, _>::new(&storage, true, backend, executor.clone());
 	let (block, _) = builder
 		.and_then(|builder| builder.build_genesis_block())
 		.map_err(|error| format!("The first block of {} cannot be made: {error}", spec.id()))?;
