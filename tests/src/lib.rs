@@ -18,7 +18,8 @@ pub use state::{check_invariants, save_state};
 use anyhow::{bail, Context};
 use assay_cli::{
 	account::Who,
-	chain::{At, Chain, Follower},
+	chain::{At, Chain},
+	follow::Follower,
 	infer::Request,
 	job,
 	models::{self, OnChain},
@@ -92,12 +93,14 @@ pub async fn digits_request(chain: &Chain, image: &std::path::Path, deadline: u3
 	})
 }
 
-/// Submits a request and says which job it became, and in which block.
+/// Submits a request and says which job it became, and from which block on to look for it: a reorganisation may bring it into an
+/// earlier block than the one that it was in first.
 pub async fn request(chain: &Chain, signer: &Keypair, request: &Request) -> anyhow::Result<(u64, u64)> {
+	let from = chain.finalised().await?.block_number() + 1;
 	let included = chain.submit(signer, &request.call()).await?;
 	for (phase, job, event) in job::events_in(&included.events)? {
 		if included.caused(phase) && matches!(event, JobEvent::Requested { .. }) {
-			return Ok((job, included.block));
+			return Ok((job, from));
 		}
 	}
 	bail!("the request is in block {} and became no job", included.block)
@@ -132,6 +135,8 @@ pub async fn follow_job_behind(
 	let mut blocks = chain.follow_behind(from.saturating_sub(1), depth).await?;
 	for _ in 0..limit {
 		let at = next_block(&mut blocks).await?;
+		// Where the chain changed its mind, what was seen before has not happened.
+		seen.retain(|(block, _)| *block < at.block_number());
 		let events = at.events().fetch().await?;
 		for (_, _, event) in job::events_in(&events)?.into_iter().filter(|(_, id, _)| *id == job) {
 			let enough = done(&event);
@@ -155,8 +160,7 @@ pub async fn finalised(chain: &Chain, block: u64) -> anyhow::Result<()> {
 	let mut blocks = chain.follow(block.saturating_sub(1)).await?;
 	for _ in 0..LIMIT {
 		next_block(&mut blocks).await?;
-		let head = chain.rpc().chain_get_finalized_head().await?;
-		if chain.at(head).await?.block_number() >= block {
+		if chain.finalised().await?.block_number() >= block {
 			return Ok(());
 		}
 	}

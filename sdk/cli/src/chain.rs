@@ -48,7 +48,7 @@ const PALLETS: [&str; 3] = ["Models", "Workers", "Inference"];
 /// The length of a view function's id: two hashes of 16 bytes.
 const VIEW_FUNCTION_ID: usize = 32;
 /// How long a transaction stays valid, in blocks.
-const MORTAL_BLOCKS: u64 = 64;
+pub const MORTAL_BLOCKS: u64 = 64;
 
 /// The chain said no.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -291,11 +291,16 @@ impl Chain {
 		self.sign_at(&at, signer, call, nonce)
 	}
 
+	/// The last final block.
+	pub async fn finalised(&self) -> anyhow::Result<At> {
+		self.at(self.rpc.chain_get_finalized_head().await.map_err(lost)?).await
+	}
+
 	/// Where a transaction's life can begin without being lost in a reorganisation: the last finalised block, or the best one
 	/// where finality is far behind.
 	async fn anchor(&self) -> anyhow::Result<At> {
 		let best = self.best().await?;
-		let finalised = self.at(self.rpc.chain_get_finalized_head().await.map_err(lost)?).await?;
+		let finalised = self.finalised().await?;
 		let behind = best.block_number().saturating_sub(finalised.block_number());
 		Ok(if behind < MORTAL_BLOCKS / 2 { finalised } else { best })
 	}
@@ -408,12 +413,9 @@ impl Chain {
 				_ => (),
 			}
 		};
-		let body = self.rpc.chain_get_block(Some(hash)).await.map_err(lost)?.context("the node has lost the block")?;
-		let index = body.block.extrinsics.iter().position(|extrinsic| extrinsic.0 == bytes);
-		let index = u32::try_from(index.context("the transaction is not in the block that the node named")?)?;
 		let at = self.at(hash).await?;
-		let events = at.events().fetch().await?;
-		let included = Included { block: at.block_number(), hash, index, events };
+		let included = self.find(&at, &bytes).await?;
+		let included = included.context("the transaction is not in the block that the node named")?;
 		for event in included.events.iter() {
 			let event = event?;
 			if included.caused(event.phase())
@@ -426,37 +428,14 @@ impl Chain {
 		Ok(included)
 	}
 
-	/// Follows the best chain from the block after `after`, without a gap.
-	pub async fn follow(&self, after: u64) -> anyhow::Result<Follower<'_>> {
-		self.follow_behind(after, 0).await
-	}
-
-	/// Like [`Chain::follow`], each block only when `depth` blocks lie on it: short reorganisations are over then.
-	pub async fn follow_behind(&self, after: u64, depth: u64) -> anyhow::Result<Follower<'_>> {
-		let heads = self.rpc.chain_subscribe_new_heads().await.map_err(lost)?;
-		Ok(Follower { chain: self, heads, seen: after, known: 0, depth })
-	}
-}
-
-/// The best chain, block by block.
-pub struct Follower<'a> {
-	chain: &'a Chain,
-	heads: RpcSubscription<<Config as subxt::Config>::Header>,
-	seen: u64,
-	known: u64,
-	depth: u64,
-}
-
-impl Follower<'_> {
-	/// The next block.
-	pub async fn next(&mut self) -> anyhow::Result<At> {
-		while self.known <= self.seen + self.depth {
-			let head = self.heads.next().await.context("the node closed the connection")?.map_err(lost)?;
-			self.known = self.known.max(head.number);
-		}
-		let at = self.chain.at_number(self.seen + 1).await?;
-		self.seen += 1;
-		Ok(at)
+	/// An encoded transaction in a block, if it is there.
+	pub async fn find(&self, at: &At, bytes: &[u8]) -> anyhow::Result<Option<Included>> {
+		let hash = at.block_hash();
+		let body = self.rpc.chain_get_block(Some(hash)).await.map_err(lost)?.context("the node has lost the block")?;
+		let index = body.block.extrinsics.iter().position(|extrinsic| extrinsic.0 == bytes);
+		let Some(index) = index else { return Ok(None) };
+		let events = at.events().fetch().await?;
+		Ok(Some(Included { block: at.block_number(), hash, index: u32::try_from(index)?, events }))
 	}
 }
 
@@ -472,7 +451,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
 }
 
 /// A request to the node failed.
-fn lost(error: RpcError) -> anyhow::Error {
+pub(crate) fn lost(error: RpcError) -> anyhow::Error {
 	match error {
 		RpcError::User(UserError { message, data, .. }) => {
 			let data = data.map(|data| format!(": {}", data.get().trim_matches('"'))).unwrap_or_default();

@@ -4,7 +4,7 @@ use crate::{
 	account::{author, balances},
 	amount::Amount,
 	args::{Global, Infer},
-	chain::{call, At, Call, Chain, Refused},
+	chain::{call, At, Call, Chain, Refused, MORTAL_BLOCKS},
 	input, job,
 	models::{self, OnChain},
 	report::Report,
@@ -206,74 +206,95 @@ async fn follow(
 ) -> anyhow::Result<Outcome> {
 	let requester = AccountId32(signer.public_key().0);
 	report.line(format!("Asking     {} for at most {}", model.title(), Amount(request.max_fee)));
-	let included = chain.submit(signer, &request.call()).await?;
-	let in_block = job::events_in(&included.events)?;
-	let id = in_block
-		.iter()
-		.find(|(phase, _, event)| included.caused(*phase) && matches!(event, JobEvent::Requested { .. }))
-		.map(|(_, id, _)| *id)
-		.context("the transaction is in a block, and no job came of it")?;
-	*submitted = Some(id);
-	report.line(format!("Submitted  as job {id} in block {}", included.block));
+	let from = chain.finalised().await?.block_number();
+	let nonce = chain.next_nonce(&requester).await?;
+	let transaction = chain.sign(signer, &request.call(), nonce).await?;
+	chain.submit_encoded(&transaction).await?;
+	let give_up = chain.best().await?.block_number() + MORTAL_BLOCKS;
 
-	let mut progress = Progress {
-		report,
-		model,
-		block: included.block,
-		settles_at: None,
-		object: json!({
-			"job": id,
-			"model": model.id_hex(),
-			"requester": requester.to_string(),
-			"max_fee": request.max_fee.to_string(),
-			"coverage": request.coverage.to_string(),
-			"submitted_in": included.block,
-			"attempts": [],
-		}),
-	};
-	// A worker that was asked by name has it in the same block.
-	for (_, _, event) in in_block.iter().filter(|(_, job, _)| *job == id) {
-		if let Some(state) = progress.take(chain, &chain.at(included.hash).await?, id, event).await? {
-			return Ok(Outcome { state, object: progress.object });
-		}
-	}
-	let mut blocks = chain.follow(included.block).await?;
+	let mut blocks = chain.follow(from).await?;
+	let mut job: Option<Progress<'_>> = None;
 	loop {
 		let at = blocks.next().await?;
-		progress.block = at.block_number();
+		let block = at.block_number();
+		if job.take_if(|progress| block <= progress.told).is_some() {
+			report.line(format!("Replaced   by the chain, from block {block} on; what happened instead:"));
+			blocks = chain.follow(from).await?;
+			continue;
+		}
+		let progress = match &mut job {
+			Some(progress) => progress,
+			None => match requested(chain, &at, &transaction).await? {
+				Some(id) => {
+					*submitted = Some(id);
+					report.line(format!("Submitted  as job {id} in block {block}"));
+					job.insert(Progress::new(report, model, request, &requester, id, block))
+				}
+				None if block > give_up => {
+					bail!("the request was in a block that the node then replaced, and its time is over; ask again")
+				}
+				None => continue,
+			},
+		};
+		progress.block = block;
 		let events = at.events().fetch().await?;
+		let id = progress.id;
 		for (_, _, event) in job::events_in(&events)?.iter().filter(|(_, job, _)| *job == id) {
-			if let Some(state) = progress.take(chain, &at, id, event).await? {
-				return Ok(Outcome { state, object: progress.object });
+			if let Some(state) = progress.take(chain, &at, event).await? {
+				return Ok(Outcome { state, object: std::mem::take(&mut progress.object) });
 			}
 		}
 		progress.tick();
-		// Only if the chain changed its mind about a block: what was seen to happen has not.
-		if job::open(chain, &at, id).await?.is_none() {
-			bail!("job {id} has ended in a block that the node then replaced");
-		}
 	}
+}
+
+/// The job that came of a transaction, if it is in this block.
+async fn requested(chain: &Chain, at: &At, transaction: &[u8]) -> anyhow::Result<Option<u64>> {
+	let Some(included) = chain.find(at, transaction).await? else { return Ok(None) };
+	let in_block = job::events_in(&included.events)?;
+	let mut caused = in_block.iter().filter(|(phase, _, _)| included.caused(*phase));
+	let job = caused.find(|(_, _, event)| matches!(event, JobEvent::Requested { .. }));
+	let (_, id, _) = job.context("the transaction is in a block, and no job came of it")?;
+	Ok(Some(*id))
 }
 
 /// What is known of a request so far.
 struct Progress<'a> {
 	report: &'a Report,
 	model: &'a OnChain,
+	id: u64,
+	/// The last block of which something was told.
+	told: u64,
 	block: u64,
 	settles_at: Option<u64>,
 	object: Json,
 }
 
-impl Progress<'_> {
-	/// Takes note of an event. Says how the job ended, if it did.
-	async fn take(
-		&mut self,
-		chain: &Chain,
-		at: &At,
+impl<'a> Progress<'a> {
+	fn new(
+		report: &'a Report,
+		model: &'a OnChain,
+		request: &Request,
+		requester: &AccountId32,
 		id: u64,
-		event: &JobEvent,
-	) -> anyhow::Result<Option<&'static str>> {
-		let (block, report) = (self.block, self.report);
+		block: u64,
+	) -> Self {
+		let object = json!({
+			"job": id,
+			"model": model.id_hex(),
+			"requester": requester.to_string(),
+			"max_fee": request.max_fee.to_string(),
+			"coverage": request.coverage.to_string(),
+			"submitted_in": block,
+			"attempts": [],
+		});
+		Self { report, model, id, told: block, block, settles_at: None, object }
+	}
+
+	/// Takes note of an event. Says how the job ended, if it did.
+	async fn take(&mut self, chain: &Chain, at: &At, event: &JobEvent) -> anyhow::Result<Option<&'static str>> {
+		let (id, block, report) = (self.id, self.block, self.report);
+		self.told = block;
 		match event {
 			JobEvent::Requested { .. } | JobEvent::Other(_) => (),
 			JobEvent::Assigned(assigned) => {

@@ -8,6 +8,7 @@
 //! | [`amount`] | OPG on the command line, planck on the chain |
 //! | [`account`] | who signs, who is meant; encrypted accounts; balances |
 //! | [`chain`] | connection, storage, view functions, submit and watch, errors in words |
+//! | [`follow`] | the best chain, block by block, wherever it goes |
 //! | [`types`] | what the pallets store and emit, as far as clients care |
 //! | [`models`] | find, show and register models |
 //! | [`input`] | PNG, JSON and raw files as input tensors |
@@ -31,6 +32,7 @@ pub mod chain;
 pub mod delegation;
 pub mod dispute;
 pub mod disputes;
+pub mod follow;
 pub mod infer;
 pub mod input;
 pub mod job;

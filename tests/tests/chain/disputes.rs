@@ -97,7 +97,7 @@ impl Network {
 		Ok(network)
 	}
 
-	/// A job that Charlie has drawn, and that Eve could take over. Returns its number and the block of the request.
+	/// A job that Charlie has drawn, and that Eve could take over. Returns its number and the block from which on to look for it.
 	async fn lie(&self, chain: &Chain, asked: Request) -> anyhow::Result<(u64, u64)> {
 		let (id, block) = request(chain, &key("//Bob"), &asked).await?;
 		let events =
@@ -115,6 +115,8 @@ async fn dispute_events(chain: &Chain, from: u64, last: &str, times: usize) -> a
 	let mut blocks = chain.follow_behind(from.saturating_sub(1), DEPTH).await?;
 	for _ in 0..LIMIT {
 		let at = next_block(&mut blocks).await?;
+		// Where the chain changed its mind, what was seen before has not happened.
+		seen.retain(|(block, _)| *block < at.block_number());
 		for event in at.events().fetch().await?.iter() {
 			let event = event?;
 			if event.pallet_name() == "Disputes" {

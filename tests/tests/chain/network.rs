@@ -140,8 +140,7 @@ async fn best(chain: &Chain) -> anyhow::Result<u64> {
 }
 
 async fn last_final(chain: &Chain) -> anyhow::Result<u64> {
-	let head = chain.rpc().chain_get_finalized_head().await?;
-	Ok(chain.at(head).await?.block_number())
+	Ok(chain.finalised().await?.block_number())
 }
 
 /// Waits until something is so, looking after each block.
@@ -206,9 +205,9 @@ async fn network_should_live_through_lost_parted_and_copied_validators() -> anyh
 	network.heal().await?;
 	until(&alice, "Ferdie catches up", async || Ok(last_final(&ferdie).await? + 4 >= last_final(&alice).await?))
 		.await?;
-	let head = ferdie.rpc().chain_get_finalized_head().await?;
-	let number = ferdie.at(head).await?.block_number();
-	assert_eq!(alice.at_number(number).await?.block_hash(), head, "Ferdie has a chain of his own");
+	let last = ferdie.finalised().await?;
+	let same = alice.at_number(last.block_number()).await?;
+	assert_eq!(same.block_hash(), last.block_hash(), "Ferdie has a chain of his own");
 	network.job_settles(3).await?;
 
 	// Nothing is lost: the first answer is there, on every node, and the state is whole.

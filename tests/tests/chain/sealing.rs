@@ -1,10 +1,11 @@
 //! Blocks on demand, on development chains.
 
-use assay_cli::chain::Chain;
-use assay_tests::{check_invariants, digit_images, Folder, Node, NodeOptions, Operator};
+use anyhow::Context;
+use assay_cli::{chain::Chain, job, types::JobEvent};
+use assay_tests::{check_invariants, digit_images, follow_job, Folder, Node, NodeOptions, Operator};
 use serde_json::Value;
 use std::time::Duration;
-use subxt::rpcs::rpc_params;
+use subxt::{config::substrate::H256, rpcs::rpc_params};
 
 fn sealing(how: &str) -> NodeOptions {
 	NodeOptions { arguments: vec!["--sealing".into(), how.into()], ..Default::default() }
@@ -12,9 +13,7 @@ fn sealing(how: &str) -> NodeOptions {
 
 /// The numbers of the best and of the last final block.
 async fn heads(chain: &Chain) -> anyhow::Result<(u64, u64)> {
-	let best = chain.best().await?.block_number();
-	let head = chain.rpc().chain_get_finalized_head().await?;
-	Ok((best, chain.at(head).await?.block_number()))
+	Ok((chain.best().await?.block_number(), chain.finalised().await?.block_number()))
 }
 
 /// A whole job, from the request to the settlement, on a node with these options.
@@ -95,6 +94,71 @@ async fn blocks_should_come_when_asked_for_when_sealing_is_manual() -> anyhow::R
 	assert_eq!(heads(&chain).await?, (2, 2));
 	check_invariants(&chain).await?;
 	Ok(())
+}
+
+/// What a client told of its job in blocks that are replaced then has not happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn request_should_be_followed_when_the_chain_changes_its_mind() -> anyhow::Result<()> {
+	const LIMIT: usize = 400;
+	let node = Node::start("sealing-fork", sealing("manual"));
+	let chain = node.chain().await?;
+	let seal = async |parent: Option<H256>| -> anyhow::Result<H256> {
+		let block: Value = chain.raw().request("engine_createBlock", rpc_params![true, false, parent]).await?;
+		// The worker needs a moment now and then.
+		tokio::time::sleep(Duration::from_millis(20)).await;
+		Ok(block["hash"].as_str().context("a hash")?.parse()?)
+	};
+	let fork = seal(None).await?;
+	let (cli, (image, label)) = (node.cli(), digit_images().swap_remove(6));
+	let asking = tokio::task::spawn_blocking(move || {
+		cli.run(&["infer", "digits", image.to_str().expect("UTF-8"), "--account", "//Bob"])
+	});
+	let answered = async |block: H256| -> anyhow::Result<bool> {
+		let events = chain.at(block).await?.events().fetch().await?;
+		Ok(job::events_in(&events)?.iter().any(|(_, _, event)| matches!(event, JobEvent::Committed(_))))
+	};
+	let mut last = fork;
+	for count in 0.. {
+		assert!(count < LIMIT, "nobody answers");
+		last = seal(None).await?;
+		if answered(last).await? {
+			break;
+		}
+	}
+
+	// Another chain, and a longer one.
+	let undone = chain.at(last).await?.block_number();
+	let mut tip = fork;
+	while chain.at(tip).await?.block_number() <= undone {
+		tip = seal(Some(tip)).await?;
+	}
+	assert_ne!(chain.at_number(undone).await?.block_hash(), last, "nothing is undone");
+	for count in 0.. {
+		if asking.is_finished() {
+			break;
+		}
+		assert!(count < LIMIT, "the client does not see its job settled");
+		seal(None).await?;
+	}
+	let told = asking.await??;
+	assert_eq!(told.code, 0, "{}", told.stderr);
+	assert!(told.stderr.contains("Replaced"), "{}", told.stderr);
+	let told = told.json;
+	assert_eq!((&told["state"], &told["output"]["class"]), (&"settled".into(), &label.into()), "{told:#}");
+
+	let id = told["job"].as_u64().context("a number")?;
+	let limit = chain.best().await?.block_number();
+	let events = follow_job(&chain, id, 1, limit, |event| matches!(event, JobEvent::Settled(_))).await?;
+	for (event, field) in [
+		(0, &told["submitted_in"]),
+		(1, &told["attempts"][0]["assigned_in"]),
+		(2, &told["committed_in"]),
+		(3, &told["settled_in"]),
+	] {
+		assert_eq!(events.get(event).map(|(block, _)| (*block).into()).as_ref(), Some(field), "{events:#?}, {told:#}");
+	}
+	assert_eq!((events.len(), told["attempts"].as_array().map(Vec::len)), (4, Some(1)), "{events:#?}, {told:#}");
+	check_invariants(&chain).await
 }
 
 #[test]

@@ -52,9 +52,6 @@ use tokio::{sync::Semaphore, task::JoinSet};
 const RECONNECT: Duration = Duration::from_secs(3);
 /// The longest pause after something went wrong, in blocks.
 const MAX_PAUSE: u64 = 16;
-/// How often all open answers are looked through, in blocks. Events alone would miss what a reorganisation brings into a block that
-/// was seen without it. A few times within the shortest window.
-const SCAN: u64 = 3;
 /// How long ended claims are remembered, in blocks. Longer than any window.
 const REMEMBER: u64 = 200_000;
 
@@ -247,7 +244,11 @@ async fn session(
 		tokio::select! {
 			block = blocks.next() => {
 				at = block?;
-				tower.block(&context.chain, &at).await?;
+				if at.block_number() > tower.now {
+					tower.block(&context.chain, &at).await?;
+				} else {
+					tower.again(&context.chain, &at).await?;
+				}
 				tower.start_due(&context, &at, &mut steps);
 				if tower.command.blocks.is_some_and(|blocks| tower.tally.blocks >= blocks) {
 					return Ok(Stop::Blocks);
@@ -330,13 +331,18 @@ impl Watchtower<'_> {
 		Ok(())
 	}
 
+	/// Takes in a block that came in the place of one that is undone. What the events say was told and counted there; claims that are
+	/// open here may not have been.
+	async fn again(&mut self, chain: &Chain, at: &At) -> anyhow::Result<()> {
+		let before = at.block_number().saturating_sub(1);
+		self.cases.values_mut().for_each(|case| case.stepped = case.stepped.min(before));
+		self.scan_answers(chain, at).await
+	}
+
 	/// Takes in what a block says.
 	async fn block(&mut self, chain: &Chain, at: &At) -> anyhow::Result<()> {
 		self.now = at.block_number();
 		self.tally.blocks += 1;
-		if self.now.is_multiple_of(SCAN) {
-			self.scan_answers(chain, at).await?;
-		}
 		let all = at.events().fetch().await?;
 		for (_, job, event) in job::events_in(&all)? {
 			let JobEvent::Committed(committed) = event else { continue };
