@@ -140,6 +140,33 @@ mod tests {
 	}
 
 	#[test]
+	fn runtime_should_be_compiled_once_and_again_when_what_was_kept_is_damaged() {
+		let folder = std::env::temp_dir().join(format!("assay-runtimes-{}", std::process::id()));
+		let cache = prepared(&folder).unwrap();
+		let spec = chain_spec::development().unwrap();
+		let genesis = || {
+			// Nothing but the folder is common to both times.
+			let executor = Executor::builder().with_cache_path(&cache).build();
+			Genesis { spec: &spec, executor: &executor }.build_storage().unwrap().top
+		};
+		let kept = || {
+			let folders = fs::read_dir(cache.join("modules")).unwrap();
+			let files = folders.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap());
+			files.map(|file| file.unwrap().path()).find(|file| fs::metadata(file).unwrap().len() > 1 << 20)
+		};
+		let expected = genesis();
+		let compiled = kept().unwrap();
+		let written = fs::metadata(&compiled).unwrap().modified().unwrap();
+		assert!(genesis() == expected);
+		assert_eq!(fs::metadata(&compiled).unwrap().modified().unwrap(), written);
+
+		fs::write(&compiled, "damaged").unwrap();
+		assert!(genesis() == expected);
+		assert_eq!(kept(), Some(compiled));
+		fs::remove_dir_all(&cache).unwrap();
+	}
+
+	#[test]
 	fn cache_should_be_refused_when_others_may_write_to_it() {
 		let folder = std::env::temp_dir().join(format!("assay-cache-{}", std::process::id()));
 		let path = prepared(&folder).unwrap();
