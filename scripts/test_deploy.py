@@ -123,7 +123,7 @@ def forbidden():
             fail(f"{unit} has a filter of its own")
     allowed = set()
     for without, names in filters:
-        calls = set().union(*(group(name) for name in names.split()))
+        calls = set().union(*(group(name) if name.startswith("@") else {name} for name in names.split()))
         allowed = allowed - calls if without else allowed | calls
     print("trace=!" + ",".join(f"?{call}" for call in sorted(allowed - {"execve", "socket"})))
 
