@@ -1,6 +1,6 @@
 //! Processes: the node, the engine, the command line client. Each is killed when it goes out of scope, and only these are.
 
-use crate::Island;
+use crate::{get, Island};
 use anyhow::{bail, Context};
 use assay_cli::chain::Chain;
 use serde_json::Value;
@@ -437,7 +437,7 @@ impl Watchtower {
 		let state = folder.path().join("state").display().to_string();
 		let (url, engine) = (node.url().to_owned(), engine.url());
 		let arguments = ["watch", "--account", account, "--url", &url, "--engine", &engine, "--state", &state];
-		let arguments = arguments.map(str::to_owned).to_vec();
+		let arguments = arguments.into_iter().chain(["--metrics", "127.0.0.1:0"]).map(str::to_owned).collect();
 		let mut watchtower = Self { process: None, folder, arguments };
 		watchtower.restart();
 		watchtower
@@ -461,6 +461,18 @@ impl Watchtower {
 	/// What it has said since it was last started.
 	pub fn log(&self) -> String {
 		self.process.as_ref().map(Process::said).unwrap_or_default()
+	}
+
+	/// The last block that it has seen.
+	pub fn last_block(&mut self) -> anyhow::Result<u64> {
+		let process = self.process.as_mut().context("it runs")?;
+		let address = process.wait_for("where its figures are", |line| {
+			let (_, rest) = line.split_once("are at http://")?;
+			rest.split('/').next()?.parse::<SocketAddr>().ok()
+		});
+		let figures = get(address, "/metrics")?;
+		let figure = figures.lines().find_map(|line| line.strip_prefix("assay_watch_last_block "));
+		Ok(figure.context("the figure")?.parse()?)
 	}
 }
 

@@ -9,7 +9,8 @@ use subxt::{config::substrate::H256, rpcs::client::RpcSubscription};
 const REMEMBERED: usize = 256;
 
 impl Chain {
-	/// Follows the best chain from the block after `after`.
+	/// Follows the best chain from the block after `after`. If that is undone, with what was before it as far as it was not final, it goes
+	/// back there.
 	pub async fn follow(&self, after: u64) -> anyhow::Result<Follower<'_>> {
 		self.follow_behind(after, 0).await
 	}
@@ -17,7 +18,14 @@ impl Chain {
 	/// Like [`Chain::follow`], each block only when `depth` blocks lie on it: most reorganisations are over then.
 	pub async fn follow_behind(&self, after: u64, depth: u64) -> anyhow::Result<Follower<'_>> {
 		let heads = self.rpc().chain_subscribe_new_heads().await.map_err(lost)?;
-		Ok(Follower { chain: self, heads, after, seen: VecDeque::new(), known: 0, depth })
+		let remembered = after.saturating_sub(REMEMBERED as u64);
+		let base = self.finalised().await?.block_number().clamp(remembered, after);
+		let mut seen = VecDeque::new();
+		for number in base + 1..=after {
+			let hash = self.rpc().chain_get_block_hash(Some(number.into())).await.map_err(lost)?;
+			seen.push_back(hash.with_context(|| format!("the node does not have block {number}"))?);
+		}
+		Ok(Follower { chain: self, heads, after: base, seen, known: 0, depth })
 	}
 }
 

@@ -2,7 +2,9 @@
 
 use anyhow::Context;
 use assay_cli::{chain::Chain, job, types::JobEvent};
-use assay_tests::{check_invariants, digit_images, follow_job, Folder, Node, NodeOptions, Operator};
+use assay_tests::{
+	check_invariants, digit_images, follow_job, Engine, Folder, Node, NodeOptions, Operator, Watchtower,
+};
 use serde_json::Value;
 use std::time::Duration;
 use subxt::{config::substrate::H256, rpcs::rpc_params};
@@ -96,11 +98,13 @@ async fn blocks_should_come_when_asked_for_when_sealing_is_manual() -> anyhow::R
 	Ok(())
 }
 
-/// What a client told of its job in blocks that are replaced then has not happened.
+/// What a client told of its job in blocks that are replaced then has not happened; and a watchtower checks what comes in their place.
 #[tokio::test(flavor = "multi_thread")]
-async fn request_should_be_followed_when_the_chain_changes_its_mind() -> anyhow::Result<()> {
-	const LIMIT: usize = 400;
-	let node = Node::start("sealing-fork", sealing("manual"));
+async fn job_should_be_followed_and_checked_when_the_chain_changes_its_mind() -> anyhow::Result<()> {
+	const LIMIT: u64 = 600;
+	let mut engine = Engine::new("sealing-fork-engine");
+	engine.start();
+	let node = Node::start("sealing-fork", NodeOptions { engine_url: Some(engine.url()), ..sealing("manual") });
 	let chain = node.chain().await?;
 	let seal = async |parent: Option<H256>| -> anyhow::Result<H256> {
 		let block: Value = chain.raw().request("engine_createBlock", rpc_params![true, false, parent]).await?;
@@ -111,28 +115,53 @@ async fn request_should_be_followed_when_the_chain_changes_its_mind() -> anyhow:
 	let fork = seal(None).await?;
 	let (cli, (image, label)) = (node.cli(), digit_images().swap_remove(6));
 	let asking = tokio::task::spawn_blocking(move || {
-		cli.run(&["infer", "digits", image.to_str().expect("UTF-8"), "--account", "//Bob"])
+		cli.run(&["infer", "digits", image.to_str().expect("UTF-8"), "--window", "200", "--account", "//Bob"])
 	});
 	let answered = async |block: H256| -> anyhow::Result<bool> {
 		let events = chain.at(block).await?.events().fetch().await?;
 		Ok(job::events_in(&events)?.iter().any(|(_, _, event)| matches!(event, JobEvent::Committed(_))))
 	};
-	let mut last = fork;
+	let mut answer = fork;
 	for count in 0.. {
 		assert!(count < LIMIT, "nobody answers");
-		last = seal(None).await?;
-		if answered(last).await? {
+		answer = seal(None).await?;
+		if answered(answer).await? {
 			break;
 		}
 	}
 
-	// Another chain, and a longer one.
-	let undone = chain.at(last).await?.block_number();
-	let mut tip = fork;
-	while chain.at(tip).await?.block_number() <= undone {
-		tip = seal(Some(tip)).await?;
+	// Another chain is the better one, and nobody answers there. A watchtower begins.
+	engine.kill();
+	let number = chain.at(answer).await?.block_number();
+	let (mut other, mut best) = (fork, chain.best().await?);
+	while best.block_hash() != other || best.block_number() <= number {
+		assert!(best.block_number() < LIMIT, "the other chain is not the better one");
+		other = seal(Some(other)).await?;
+		best = chain.best().await?;
 	}
-	assert_ne!(chain.at_number(undone).await?.block_hash(), last, "nothing is undone");
+	let mut watchtower = Watchtower::start("sealing-fork-watchtower", &node, &engine, "//Ferdie");
+	for count in 0.. {
+		if watchtower.last_block()? == best.block_number() {
+			break;
+		}
+		assert!(count < LIMIT, "the watchtower does not begin: {}", watchtower.log());
+		tokio::time::sleep(Duration::from_millis(50)).await;
+	}
+
+	// The first one is better again: the answer is in a block whose number the watchtower has passed.
+	let mut tip = answer;
+	while chain.best().await?.block_hash() != tip || tip == answer {
+		tip = seal(Some(tip)).await?;
+		assert!(chain.at(tip).await?.block_number() < LIMIT, "the first chain is not the better one");
+	}
+	engine.start();
+	for count in 0.. {
+		if watchtower.log().contains("the answer is right") {
+			break;
+		}
+		assert!(count < LIMIT, "the watchtower does not see the answer: {}", watchtower.log());
+		seal(None).await?;
+	}
 	for count in 0.. {
 		if asking.is_finished() {
 			break;
