@@ -94,6 +94,9 @@ impl Network {
 		}
 		eve.succeed(&["worker", "serve", name, "--capacity", "8", "--account", "//Eve"])?;
 		eve.succeed(&["worker", "pause", "--account", "//Eve"])?;
+		// The tests ask Bob's node, which may not have seen that yet.
+		let done = network.alice.chain().await?.best().await?.block_number();
+		finalised(&network.bob.chain().await?, done).await?;
 		Ok(network)
 	}
 
