@@ -19,11 +19,17 @@ impl Chain {
 	pub async fn follow_behind(&self, after: u64, depth: u64) -> anyhow::Result<Follower<'_>> {
 		let heads = self.rpc().chain_subscribe_new_heads().await.map_err(lost)?;
 		let remembered = after.saturating_sub(REMEMBERED as u64);
-		let base = self.finalised().await?.block_number().clamp(remembered, after);
+		let mut base = self.finalised().await?.block_number().clamp(remembered, after);
 		let mut seen = VecDeque::new();
 		for number in base + 1..=after {
 			let hash = self.rpc().chain_get_block_hash(Some(number.into())).await.map_err(lost)?;
-			seen.push_back(hash.with_context(|| format!("the node does not have block {number}"))?);
+			let Some(hash) = hash else {
+				// The chain is not so long yet: there is nothing to go back to.
+				base = after;
+				seen.clear();
+				break;
+			};
+			seen.push_back(hash);
 		}
 		Ok(Follower { chain: self, heads, after: base, seen, known: 0, depth })
 	}
@@ -36,7 +42,7 @@ pub struct Follower<'a> {
 	heads: RpcSubscription<<Config as subxt::Config>::Header>,
 	/// The number before the first of `seen`.
 	after: u64,
-	/// The hashes of the blocks that were given out and still count.
+	/// The hashes of the blocks that were given out, or lie before those, and still count.
 	seen: VecDeque<H256>,
 	/// The number of the best block.
 	known: u64,
